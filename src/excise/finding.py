@@ -1,0 +1,59 @@
+"""Finding: what a finder saw, where, how redundant it is, and why — never a removal.
+
+As a row (`Finding`) and as an Arrow schema (`FINDINGS`). The locus of a finding is a record of a corpus or a tensor of
+a model; `redundancy` is high when the locus can go (Jaccard similarity, error probability, fraction of weights).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+import pyarrow as pa
+
+#: `position`/`partner_position`: place in the corpus; null for tensors. `start`/`stop`: code points in the text view.
+FINDINGS = pa.schema(
+    [
+        pa.field("finder", pa.string(), nullable=False),
+        pa.field("locus", pa.string(), nullable=False),
+        pa.field("position", pa.int64()),
+        pa.field("partner", pa.string()),
+        pa.field("partner_position", pa.int64()),
+        pa.field("redundancy", pa.float64(), nullable=False),
+        pa.field("start", pa.int64()),
+        pa.field("stop", pa.int64()),
+        pa.field("reason", pa.string(), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One row of FINDINGS.
+
+    Attributes:
+        finder: Name of the technique: exact, normalised, near, magnitude, …
+        locus: Id of the record, or name of the tensor.
+        redundancy: In [0, 1]; high = can go.
+        reason: A sentence a person can read.
+        position: Place of the record in the corpus.
+        partner: Id of the record it repeats.
+        partner_position: Place of the partner.
+        start: First code point of the span, where only a part is redundant.
+        stop: One past its last code point.
+    """
+
+    finder: str
+    locus: str
+    redundancy: float
+    reason: str
+    position: int | None = None
+    partner: str | None = None
+    partner_position: int | None = None
+    start: int | None = None
+    stop: int | None = None
+
+
+def table_of(findings: Iterable[Finding]) -> pa.Table:
+    """Findings as an Arrow table with the FINDINGS schema."""
+    return pa.Table.from_pylist([asdict(f) for f in findings], schema=FINDINGS)

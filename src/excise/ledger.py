@@ -1,0 +1,198 @@
+"""Ledger: the decisions taken, what they removed, and how to undo them.
+
+A ledger is a folder: `decisions.parquet` (DECISIONS), `removed.parquet` (CUTS, zstd) for sources that are a stream of
+bytes, `rows/<source>.parquet` for columnar ones, `originals/<source>` where bytes cannot be rebuilt, `sources.json`.
+
+A cleaned source is its original with byte ranges cut out or replaced. Both directions are one function each, on
+streams: `replay` makes the cleaned source from the original, `undo` the original from the cleaned source.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from excise.corpus import Source
+from excise.errors import ArtefactError, InputError
+
+#: What was done to each locus. `action`: drop, reject, cut, relabel for records; prune, quantize for tensors.
+DECISIONS = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("row", pa.int64(), nullable=False),
+        pa.field("action", pa.string(), nullable=False),
+        pa.field("finder", pa.string(), nullable=False),
+        pa.field("partner", pa.string()),
+        pa.field("redundancy", pa.float64(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+    ]
+)
+
+#: One cut a row, sorted by (source, start): at byte `start` of the decoded source, `original` became `replacement`.
+CUTS = pa.schema(
+    [
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("row", pa.int64(), nullable=False),
+        pa.field("start", pa.int64(), nullable=False),
+        pa.field("original", pa.large_binary(), nullable=False),
+        pa.field("replacement", pa.large_binary(), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """At byte `start` of the original, `original` was replaced by `replacement` (empty for a removal)."""
+
+    start: int
+    original: bytes
+    replacement: bytes = b""
+
+
+class _Stream:
+    """Reads exactly what it is asked for from an iterator of byte chunks."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._rest = memoryview(b"")
+
+    def pieces(self, count: int | None) -> Iterator[memoryview]:
+        """The next `count` bytes (all that is left for None) as pieces; fewer where the stream ends."""
+        while count is None or count > 0:
+            if not self._rest:
+                chunk = next(self._chunks, None)
+                if chunk is None:
+                    return
+                self._rest = memoryview(chunk)
+                continue
+            size = len(self._rest) if count is None else min(count, len(self._rest))
+            yield self._rest[:size]
+            self._rest = self._rest[size:]
+            if count is not None:
+                count -= size
+
+    def read(self, count: int) -> bytes:
+        return b"".join(self.pieces(count))
+
+
+def replay(original: Iterable[bytes], cuts: Iterable[Cut]) -> Iterator[bytes | memoryview]:
+    """The cleaned source: the original with every cut applied.
+
+    Args:
+        original: The decoded source, in chunks of any size.
+        cuts: Sorted by start, not overlapping.
+
+    Raises:
+        ArtefactError: A cut's original bytes are not at its place.
+    """
+    return _rewrite(original, ((c.start, c.original, c.replacement) for c in cuts), forward=True)
+
+
+def undo(cleaned: Iterable[bytes], cuts: Iterable[Cut]) -> Iterator[bytes | memoryview]:
+    """The original: the cleaned source with every cut put back. `undo(replay(x, c), c) == x`.
+
+    Raises:
+        ArtefactError: The cleaned source was changed after cleaning.
+    """
+    return _rewrite(cleaned, ((c.start, c.replacement, c.original) for c in cuts), forward=False)
+
+
+def _rewrite(
+    stream: Iterable[bytes], changes: Iterable[tuple[int, bytes, bytes]], *, forward: bool
+) -> Iterator[bytes | memoryview]:
+    reader, at = _Stream(stream), 0  # `at` counts bytes of the original in both directions
+    for start, old, new in changes:
+        copied = 0
+        for piece in reader.pieces(start - at):
+            copied += len(piece)
+            yield piece
+        found = reader.read(len(old))
+        if copied != start - at or found != old:
+            raise ArtefactError(
+                f"byte {start} does not hold what the ledger recorded there; "
+                "the file was changed after it was cleaned. Restore from the original or clean again."
+            )
+        if new:
+            yield new
+        at = start + len(old if forward else new)
+    yield from reader.pieces(None)
+
+
+class Ledger:
+    """A ledger folder, read.
+
+    Args:
+        folder: OUT/ledger for data, OUT/excise/ledger for models.
+
+    Raises:
+        InputError: The folder holds no ledger.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        if not (folder / "decisions.parquet").is_file():
+            raise InputError(
+                "no ledger here; expected the output folder of `excise clean` or `excise compress`", folder
+            )
+        self.decisions: pa.Table = pq.read_table(folder / "decisions.parquet")
+        listing = folder / "sources.json"
+        self.sources: list[dict[str, Any]] = json.loads(listing.read_text()) if listing.is_file() else []
+
+    @staticmethod
+    def of_output(out: Path) -> Ledger:
+        """The ledger of an output folder, of data or of a model."""
+        inner = out / "excise" / "ledger"
+        return Ledger(inner if inner.is_dir() else out / "ledger")
+
+    def explain(self, locus: str) -> list[dict[str, Any]]:
+        """Every decision about this record or tensor, or in favour of it."""
+        about = pc.or_kleene(
+            pc.equal(self.decisions["id"], locus),
+            pc.fill_null(pc.equal(self.decisions["partner"], locus), False),
+        )
+        rows: list[dict[str, Any]] = self.decisions.filter(about).to_pylist()
+        return rows
+
+    def cuts(self, source: str) -> Iterator[Cut]:
+        """The cuts of one source, in order, streamed by row group."""
+        with pq.ParquetFile(self.folder / "removed.parquet") as file:
+            for group in range(file.num_row_groups):
+                table = file.read_row_group(group)
+                for row in table.filter(pc.equal(table["source"], source)).to_pylist():
+                    yield Cut(row["start"], row["original"], row["replacement"])
+
+    def diff(self, other: Ledger) -> dict[str, list[str]]:
+        """Ids decided on here only, there only, and differently in both."""
+        mine, theirs = self._actions(), other._actions()
+        return {
+            "only_here": sorted(mine.keys() - theirs.keys()),
+            "only_there": sorted(theirs.keys() - mine.keys()),
+            "different": sorted(k for k in mine.keys() & theirs.keys() if mine[k] != theirs[k]),
+        }
+
+    def _actions(self) -> dict[str, tuple[str, str, str | None]]:
+        columns = (self.decisions[c].to_pylist() for c in ("id", "action", "finder", "partner"))
+        return {i: (a, f, p) for i, a, f, p in zip(*columns, strict=True)}
+
+
+def write_decisions(folder: Path, decisions: pa.Table) -> Path:
+    """Write DECISIONS; the same rows give the same bytes."""
+    path = folder / "decisions.parquet"
+    pq.write_table(decisions.cast(DECISIONS), path, compression="zstd")
+    return path
+
+
+def write_sources(folder: Path, sources: Iterable[tuple[Source, str]]) -> Path:
+    """Write sources.json: each source and how it is restored ('cuts', 'original' or 'content')."""
+    path = folder / "sources.json"
+    listing = [{**s.as_dict(), "path": Path(s.path).name, "restore": how} for s, how in sources]
+    path.write_text(json.dumps(listing, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path

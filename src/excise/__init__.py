@@ -28,7 +28,7 @@ _HOMES = {
     "run": "excise.pipeline",
 }
 
-__all__ = ["Corpus", "Ledger", "clean", "compare", "compress", "demo", "explain", "load", "restore", "run"]  # noqa: F822
+__all__ = ["Corpus", "Ledger", "clean", "compare", "compress", "demo", "explain", "load", "restore", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -30,7 +30,7 @@ BATCH = pa.schema(
 
 @dataclass(frozen=True)
 class Source:
-    """One input file as it was read.
+    r"""One input file as it was read.
 
     Attributes:
         name: Path relative to the corpus root, '/' as separator; also the output's relative name.

@@ -55,9 +55,7 @@ class MissingExtraError(UserError, ImportError):
 
     def __init__(self, extra: str, needs: str) -> None:
         self.extra = extra
-        super().__init__(
-            f"this needs {needs}, which is not installed. Install it with: pip install 'excise[{extra}]'"
-        )
+        super().__init__(f"this needs {needs}, which is not installed. Install it with: pip install 'excise[{extra}]'")
 
 
 class RunError(ExciseError):

@@ -20,10 +20,8 @@ import xxhash
 
 from excise.errors import OutputError
 
-try:
+if os.name == "posix":
     import fcntl
-except ImportError:  # not on Windows: two runs into one OUT are then not told apart
-    fcntl = None  # type: ignore[assignment]
 
 
 class Progress(Protocol):
@@ -67,9 +65,7 @@ class Journal:
         self._overwrite = overwrite
         self._fingerprint: dict[str, Any] = json.loads(json.dumps(dict(fingerprint), ensure_ascii=False))
         if self.out.exists() and not overwrite:
-            raise OutputError(
-                f"{out} exists already. Name another output, or give --overwrite to replace it."
-            )
+            raise OutputError(f"{out} exists already. Name another output, or give --overwrite to replace it.")
         self._home = self.folder / home
         self._path = self._home / "journal.jsonl"
         try:
@@ -81,13 +77,17 @@ class Journal:
                     f"{self.folder} cannot be written ({error.strerror}). Name an output elsewhere."
                 ) from error
             raise
-        self._take_lock()
-        self._done = self._recorded()
-        self._append({"event": "resume" if self._done else "start", "fingerprint": self._fingerprint})
+        try:
+            self._take_lock()
+            self._done = self._recorded()
+            self._append({"event": "resume" if self._done else "start", "fingerprint": self._fingerprint})
+        except BaseException:
+            self.close()
+            raise
 
     def _take_lock(self) -> None:
-        if fcntl is None:
-            return
+        if os.name != "posix":
+            return  # two runs into one OUT are then not told apart
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -1,0 +1,1 @@
+"""The edge: files and frameworks. Nothing below this layer knows a file format or transformers."""

@@ -1,0 +1,1 @@
+"""Finding redundancy in data: pure functions on Arrow buffers and numba kernels; no torch."""

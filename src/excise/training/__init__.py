@@ -1,0 +1,1 @@
+"""Training-time parts: plain objects that drop into any loop."""

@@ -1,0 +1,1 @@
+"""Finding and removing redundancy in weights: pure functions on tensors."""

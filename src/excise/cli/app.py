@@ -1,0 +1,82 @@
+"""The `excise` command: puts the commands together and turns errors into exit codes.
+
+Exit codes: 0 done; 1 a goal missed or a run failed; 2 the user's mistake; 130 interrupted (the work is kept).
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from excise import __version__
+from excise.cli import clean, compare, compress, explain, recipe, restore, run
+from excise.errors import ExciseError
+
+app = typer.Typer(
+    name="excise",
+    help="Finds the redundancy in a language model and in its training data, removes it, and proves what that cost.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(run.demo)
+app.command()(clean.clean)
+app.command()(explain.explain)
+app.command()(restore.restore)
+app.command()(compress.compress)
+app.command()(compare.compare)
+app.command()(run.run)
+app.add_typer(recipe.app, name="recipe")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"excise {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", help="Print the version.", callback=_version, is_eager=True),
+) -> None:
+    pass
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: What follows `excise`; those of this process if None.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        app(args=list(sys.argv[1:] if arguments is None else arguments), prog_name="excise")
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 1
+        if code == 130:
+            typer.echo(
+                "excise: interrupted. What was finished is kept; the same command goes on from there.",
+                err=True,
+            )
+        return code
+    except ExciseError as error:
+        typer.echo(f"excise: {error}", err=True)
+        return error.exit_code
+    except OSError as error:
+        typer.echo(f"excise: {_told(error)}", err=True)
+        return 1
+    return 0
+
+
+def _told(error: OSError) -> str:
+    where = f" at {error.filename}" if error.filename else ""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return f"the disk is full{where}. Free some space; the same command then goes on where it stopped."
+    return f"{error.strerror or error}{where}. What was finished is kept; the same command goes on from there."

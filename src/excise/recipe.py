@@ -1,0 +1,285 @@
+"""Recipe: a run as data — YAML in, checked models out, errors with the line and what is allowed there.
+
+A recipe is a list of stages. Each stage has a kind, a name (its kind unless given) and settings; its output folder is
+OUT/<name>. A path may begin with `{name}`, the output folder of an earlier stage; other paths are relative to the
+recipe's own folder. Settings only: no tensors, no hooks, no state.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from excise.errors import InputError, OutputError
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Stage(_Settings):
+    name: str = Field(
+        "", pattern=r"^[a-z0-9_-]*$", description="Name of the stage and of its folder; its kind if empty."
+    )
+
+
+class Gather(_Stage):
+    """Collect the documentation that every Python machine has: real English with real duplicates."""
+
+    kind: Literal["gather"]
+    megabytes: float = Field(8.0, gt=0, le=1000, description="Stop after this much text, in 10^6 bytes.")
+
+
+class Clean(_Stage):
+    """Remove duplicate records from a corpus (the command `clean`)."""
+
+    kind: Literal["clean"]
+    data: str | list[str] = Field(description="Files, a directory or a glob.")
+    text: str | None = Field(
+        None, description="Field, or template such as '{instruction}\\n{output}'; detected if absent."
+    )
+    on: str | None = Field(None, description="Find duplicates by this field only.")
+    id: str | None = Field(None, description="Column with the user's own ids.")
+    label: str | None = Field(None, description="Column with labels.")
+    finders: list[Literal["exact", "normalised", "near"]] = Field(
+        ["exact", "normalised", "near"], min_length=1, description="Finders, in this order."
+    )
+    threshold: float = Field(
+        0.8, ge=0.3, le=1.0, description="Jaccard similarity from which near texts are duplicates."
+    )
+    keep: Literal["first", "longest"] = Field("first", description="Who of a cluster stays.")
+    restore: Literal["bytes", "content"] = Field("bytes", description="What can be restored, at what price.")
+    corrupt: Literal["stop", "reject"] = Field("stop", description="What to do with records that cannot be read.")
+    allow_large: bool = Field(False, description="Do not stop where a source loses more than half.")
+
+
+class Split(_Stage):
+    """Part a corpus into train.jsonl and heldout.jsonl by a hash of each record's id."""
+
+    kind: Literal["split"]
+    data: str | list[str] = Field(description="Files, a directory or a glob.")
+    text: str | None = Field(None, description="Field or template; detected if absent.")
+    holdout: float = Field(0.1, gt=0, lt=1, description="Fraction of the records held out.")
+
+
+class Pretrain(_Stage):
+    """Train a small Llama from scratch."""
+
+    kind: Literal["pretrain"]
+    data: str | list[str] = Field(description="Files, a directory or a glob.")
+    text: str | None = Field(None, description="Field or template; detected if absent.")
+    vocabulary: int = Field(2048, ge=300, le=65536, description="Tokens of the byte-level BPE.")
+    hidden: int = Field(256, ge=32, multiple_of=32, description="Width of the residual stream.")
+    layers: int = Field(4, ge=1, le=64, description="Number of blocks.")
+    heads: int = Field(4, ge=1, description="Attention heads.")
+    kv_heads: int = Field(2, ge=1, description="Key/value heads; must divide heads.")
+    ffn: int = Field(768, ge=32, multiple_of=32, description="Width of the feed-forward layer.")
+    window: int = Field(128, ge=16, le=4096, description="Tokens a training sequence.")
+    batch: int = Field(16, ge=1, description="Sequences a step.")
+    steps: int = Field(300, ge=1, description="Optimizer steps.")
+    learning_rate: float = Field(2e-3, gt=0, lt=1, description="Peak of the cosine schedule.")
+    checkpoint_every: int = Field(20, ge=1, description="Steps between two resume points.")
+
+
+class Compress(_Stage):
+    """Prune and quantize a model (the command `compress`)."""
+
+    kind: Literal["compress"]
+    model: str = Field(description="Directory with a transformers checkpoint.")
+    data: str | list[str] | None = Field(None, description="Calibration text.")
+    text: str | None = Field(None, description="Field or template of the calibration text; detected if absent.")
+    sparsity: float = Field(0.0, ge=0, le=1, description="Fraction of the weights removed.")
+    pattern: str = Field(
+        "row", pattern=r"^(row|layer|global|\d+:\d+)$", description="row, layer, global or N:M such as 2:4."
+    )
+    importance: Literal["magnitude", "taylor"] = Field("magnitude", description="taylor is |w*dL/dw| and needs data.")
+    signed: bool = Field(False, description="The article's importance to the letter: |w|*dL/dw, sign kept.")
+    bits: int | None = Field(None, ge=1, le=8, description="Bits a weight; not quantized if absent.")
+    grid: Literal["symmetric", "affine"] = Field("symmetric", description="affine is the article's min-max grid.")
+    group: Annotated[int, Field(gt=0)] | Literal["channel", "tensor"] = Field(
+        128, description="Weights that share a scale: a group size, channel or tensor."
+    )
+    windows: int = Field(64, ge=1, description="Calibration windows of 256 tokens.")
+
+
+class Compare(_Stage):
+    """Measure two models on the same text (the command `compare`)."""
+
+    kind: Literal["compare"]
+    before: str = Field(description="Directory of the original model.")
+    after: str = Field(description="Directory of the smaller model.")
+    data: str | list[str] = Field(description="Held-out text.")
+    text: str | None = Field(None, description="Field or template; detected if absent.")
+    goal: list[str] = Field([], description="Goals such as 'bpb<=1.02x'.")
+    windows: int | None = Field(None, ge=1, description="Held-out windows of 256 tokens; all if absent.")
+
+
+Stage: TypeAlias = Annotated[
+    Gather | Clean | Split | Pretrain | Compress | Compare,
+    Field(discriminator="kind"),
+]
+
+
+class Recipe(_Settings):
+    """A whole run."""
+
+    schema_version: Literal[1] = Field(description="Version of this format.")
+    name: str = Field(pattern=r"^[a-z0-9_-]+$", description="Name of the recipe; OUT if none is given.")
+    about: str = Field("", description="One sentence for a person.")
+    seed: int = Field(0, ge=0, lt=2**32, description="Seed of everything that draws.")
+    stages: list[Stage] = Field(min_length=1, description="In order.")
+
+    def named(self) -> list[tuple[str, Stage]]:
+        """The stages with their names."""
+        return [(stage.name or stage.kind, stage) for stage in self.stages]
+
+
+def shipped() -> dict[str, str]:
+    """Text of the recipes that come with Excise, by name."""
+    folder = files("excise") / "recipes"
+    return {
+        entry.name.removesuffix(".yaml"): entry.read_text(encoding="utf-8")
+        for entry in sorted(folder.iterdir(), key=lambda e: e.name)
+        if entry.name.endswith(".yaml")
+    }
+
+
+def load(recipe: str | Path) -> tuple[Recipe, Path]:
+    """A recipe by path or shipped name, and the folder its paths are relative to.
+
+    Raises:
+        InputError: Not found, not YAML, or not a recipe; with the line and what is allowed there.
+    """
+    path = Path(recipe)
+    if path.is_file():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError("not UTF-8 text; a recipe is a YAML file", path) from error
+        return parse(text, str(recipe)), path.parent
+    known = shipped()
+    if str(recipe) in known:
+        return parse(known[str(recipe)], str(recipe)), Path()
+    raise InputError(f"no such recipe file, nor one of the shipped recipes ({', '.join(known)})", recipe)
+
+
+def copy(name: str, to: Path) -> Path:
+    """Write a shipped recipe where it can be edited.
+
+    Raises:
+        InputError: No shipped recipe has this name.
+        OutputError: The file exists.
+    """
+    known = shipped()
+    if name not in known:
+        raise InputError(f"no shipped recipe is called {name!r}; there are: {', '.join(known)}")
+    if to.exists():
+        raise OutputError(f"{to} exists already. Name another file.")
+    to.write_text(known[name], encoding="utf-8")
+    return to
+
+
+def parse(text: str, where: str = "recipe") -> Recipe:
+    """Check a recipe's YAML.
+
+    Raises:
+        InputError: With file, line, what was given and what is allowed.
+    """
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise InputError(f"not YAML: {error.problem}", where, line) from error
+    if root is None or not isinstance(root, yaml.MappingNode):
+        raise InputError("expected a mapping with schema_version, name and stages", where, 1)
+    _refuse_doubles(root, where)
+    try:
+        recipe = Recipe.model_validate(yaml.safe_load(text))
+    except ValidationError as error:
+        told, _, line = _told(error.errors()[0], root, where)
+        others = [_told(e, root, where) for e in error.errors()[1:5]]
+        raise InputError("".join([told, *(f"\n{w}:{n}: {m}" for m, w, n in others)]), where, line) from error
+    _check_names(recipe, root, where)
+    return recipe
+
+
+def _refuse_doubles(node: yaml.Node, where: str) -> None:
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            if key.value in seen:
+                raise InputError(f"{key.value!r} is given twice; keep one", where, key.start_mark.line + 1)
+            seen.add(key.value)
+            _refuse_doubles(value, where)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            _refuse_doubles(value, where)
+
+
+def _told(error: Any, root: yaml.Node, where: str) -> tuple[str, str, int]:
+    """Message, file and line for one of pydantic's errors."""
+    kinds = {model.model_fields["kind"].annotation.__args__[0]: model for model in _models()}  # type: ignore[union-attr]
+    location = [part for part in error["loc"] if part not in kinds]
+    shown = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in location).lstrip(".")
+    line = _line(root, location)
+    given = error.get("input")
+    if error["type"] == "extra_forbidden":
+        kind = next((part for part in error["loc"] if part in kinds), None)
+        model = kinds[kind] if kind is not None else Recipe
+        return f"{shown} is not known here; allowed: {', '.join(model.model_fields)}", where, line
+    if error["type"] == "missing":
+        return f"{shown} is missing", where, line
+    if error["type"] in {"union_tag_invalid", "union_tag_not_found"}:
+        tag = given.get("kind") if isinstance(given, dict) else given
+        return f"{shown}.kind is {tag!r}; allowed: {', '.join(kinds)}", where, line
+    return f"{shown} is {given!r}; {error['msg'][0].lower()}{error['msg'][1:]}", where, line
+
+
+def _models() -> tuple[type[_Stage], ...]:
+    return (Gather, Clean, Split, Pretrain, Compress, Compare)
+
+
+def _line(node: yaml.Node, location: list[int | str]) -> int:
+    """1-based line of the deepest node on the way to a location."""
+    line = node.start_mark.line + 1
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((k, v) for k, v in node.value if k.value == part), None)
+            if found is None:
+                break
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
+
+
+def _check_names(recipe: Recipe, root: yaml.Node, where: str) -> None:
+    """Names are unique, and `{name}` in a path is a stage that comes earlier."""
+    seen: list[str] = []
+    for index, (name, stage) in enumerate(recipe.named()):
+        if name in seen:
+            line = _line(root, ["stages", index, "name"])
+            raise InputError(f"stages[{index}]: two stages are called {name!r}; give one another name", where, line)
+        for key in ("data", "model", "before", "after"):
+            values = getattr(stage, key, None)
+            for value in [values] if isinstance(values, str) else values or []:
+                for used in references(value):
+                    if used not in seen:
+                        line = _line(root, ["stages", index, key])
+                        earlier = ", ".join(seen) or "none"
+                        told = f"stages[{index}].{key} names the stage {{{used}}}; earlier stages: {earlier}"
+                        raise InputError(told, where, line)
+        seen.append(name)
+
+
+def references(path: str) -> list[str]:
+    """The stage that a path begins with, if it begins with one."""
+    return re.findall(r"^\{([^{}]*)\}", path)

@@ -1,0 +1,137 @@
+import json
+
+import pytest
+
+from excise.errors import OutputError
+from excise.journal import Journal, fingerprint_of, written_aside
+
+
+def steps(journal, calls):
+    for name in ("a", "b", "c"):
+        path = journal.folder / name
+
+        def work(path=path, name=name):
+            calls.append(name)
+            with written_aside(path) as file:
+                file.write(name.encode())
+            return {"name": name}
+
+        assert journal.step(name, work, [path]) == {"name": name}
+
+
+def test_finished_run_is_renamed_and_work_is_gone(tmp_path):
+    with Journal(tmp_path / "out", {"x": 1}, "home") as journal:
+        (journal.work / "scratch").write_text("x")
+        steps(journal, [])
+        journal.finish()
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a", "b", "c", "home"]
+    assert not (tmp_path / "out.partial").exists()
+
+
+def test_second_run_skips_what_is_whole(tmp_path):
+    calls = []
+    with Journal(tmp_path / "out", {"x": 1}, "") as journal:
+        steps(journal, calls)
+    with Journal(tmp_path / "out", {"x": 1}, "") as journal:
+        steps(journal, calls)
+        assert journal.skipped == ["a", "b", "c"]
+    assert calls == ["a", "b", "c"]
+
+
+def test_a_damaged_file_redoes_it_and_all_that_follows(tmp_path):
+    calls = []
+    with Journal(tmp_path / "out", {"x": 1}, "") as journal:
+        steps(journal, calls)
+    (tmp_path / "out.partial" / "b").write_text("longer than it was")
+    with Journal(tmp_path / "out", {"x": 1}, "") as journal:
+        steps(journal, calls)
+        assert journal.skipped == ["a"]
+    assert calls == ["a", "b", "c", "b", "c"]
+
+
+def test_redone_steps_stay_redone_when_killed_again(tmp_path):
+    with Journal(tmp_path / "out", {"x": 1}, "") as journal:
+        steps(journal, [])
+    (tmp_path / "out.partial" / "a").unlink()
+    with Journal(tmp_path / "out", {"x": 1}, "") as journal:
+
+        def killed():
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            journal.step("a", killed, [journal.folder / "a"])
+    (tmp_path / "out.partial" / "a").write_text("a")
+    calls = []
+    with Journal(tmp_path / "out", {"x": 1}, "") as journal:
+        steps(journal, calls)
+    assert calls == ["a", "b", "c"]
+
+
+def test_half_a_line_from_a_kill_is_cut_off(tmp_path):
+    with Journal(tmp_path / "out", {"x": 1}, "") as journal:
+        steps(journal, [])
+    path = tmp_path / "out.partial" / "journal.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-7])
+    calls = []
+    with Journal(tmp_path / "out", {"x": 1}, "") as journal:
+        steps(journal, calls)
+    assert calls == ["c"]
+    assert all(json.loads(line) for line in path.read_text().splitlines())
+
+
+def test_other_inputs_are_refused_and_named(tmp_path):
+    with Journal(tmp_path / "out", {"data": "abc", "bits": 4}, ""):
+        pass
+    with pytest.raises(OutputError, match=r"bits was 4, is 3.*--overwrite"):
+        Journal(tmp_path / "out", {"data": "abc", "bits": 3}, "")
+    with Journal(tmp_path / "out", {"data": "abc", "bits": 3}, "", overwrite=True) as journal:
+        assert sorted(p.name for p in journal.folder.iterdir()) == [".lock", "journal.jsonl"]
+
+
+def test_a_finished_out_needs_overwrite_and_stays_until_replaced(tmp_path):
+    with Journal(tmp_path / "out", {"x": 1}, "") as journal:
+        steps(journal, [])
+        journal.finish()
+    with pytest.raises(OutputError, match="--overwrite"):
+        Journal(tmp_path / "out", {"x": 1}, "")
+    with Journal(tmp_path / "out", {"x": 2}, "", overwrite=True) as journal:
+        assert (tmp_path / "out" / "a").read_text() == "a"
+        journal.finish()
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["journal.jsonl"]
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_two_runs_at_once_are_refused(tmp_path):
+    with Journal(tmp_path / "out", {"x": 1}, ""), pytest.raises(OutputError, match="in use"):
+        Journal(tmp_path / "out", {"x": 1}, "")
+
+
+def test_written_aside_leaves_nothing_half_written(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("before")
+    with pytest.raises(RuntimeError), written_aside(path) as file:
+        file.write(b"half")
+        raise RuntimeError
+    assert path.read_text() == "before"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_written_aside_verifies_first(tmp_path):
+    def refuse(path):
+        assert path.read_bytes() == b"whole"
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"), written_aside(tmp_path / "file", refuse) as file:
+        file.write(b"whole")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_fingerprint_knows_names_and_bytes(tmp_path):
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "a").write_text("1")
+    first = fingerprint_of(tmp_path / "d")
+    (tmp_path / "d" / "a").rename(tmp_path / "d" / "b")
+    second = fingerprint_of(tmp_path / "d")
+    (tmp_path / "d" / "b").write_text("2")
+    assert len({first, second, fingerprint_of(tmp_path / "d"), fingerprint_of(tmp_path / "d" / "b")}) == 4

@@ -10,6 +10,7 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import sys
+import warnings
 from collections.abc import Sequence
 from types import ModuleType
 
@@ -17,7 +18,10 @@ _TARGET = "transformers.quantizers.auto"
 
 
 def _register() -> None:
-    importlib.import_module("excise.adapters.quantizer").register()
+    try:
+        importlib.import_module("excise.adapters.quantizer").register()
+    except (ImportError, AttributeError) as error:  # a transformers that lacks what we register with must still import
+        warnings.warn(f"excise: this transformers cannot be taught Excise's packed format ({error})", stacklevel=2)
 
 
 class _Waiter(importlib.abc.MetaPathFinder):

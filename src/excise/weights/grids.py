@@ -30,15 +30,15 @@ class Grid:
     Attributes:
         kind: 'symmetric' or 'affine'.
         bits: b in [1, 8].
-        group: Columns that share a level set; in, where one holds for a whole row (or the whole tensor).
-        scale: [out, in/group], or [1, 1] for a whole tensor, in the weight's dtype. Distance between two levels; 0
+        group: Columns of a row that share a scale (in, where a whole row does), or 'tensor' where all rows do.
+        scale: [out, in/group], or [1, 1] for 'tensor', in the weight's dtype. Distance between two levels; 0
             where all weights are equal; negative where a symmetric grid is turned round (see `fit`).
         zero: Affine only: xmin, in the shape and dtype of scale.
     """
 
     kind: Kind
     bits: int
-    group: int
+    group: int | Literal["tensor"]
     scale: Tensor
     zero: Tensor | None = None
 
@@ -98,7 +98,7 @@ def fit(
             f"scale is Inf at {name}; the range of its weights, {wide.min():g} to {wide.max():g}, has no {bits}-bit "
             f"step in {weight.dtype}. Store the model in a wider dtype first."
         )
-    return Grid(kind, bits, columns, stored, zero)
+    return Grid(kind, bits, "tensor" if group == "tensor" else columns, stored, zero)
 
 
 def encode(weight: Tensor, grid: Grid, mask: Tensor | None = None) -> Tensor:
@@ -185,7 +185,9 @@ def group_width(shape: tuple[int, ...], group: Group, name: str) -> int:
 
 def _grouped(tensor: Tensor, grid: Grid) -> Tensor:
     """[out, in] as [out, groups, columns], against which scale [out | 1, groups, 1] broadcasts."""
-    return tensor.reshape(tensor.shape[0], -1, grid.group)
+    out, width = tensor.shape
+    groups = grid.scale.shape[1]
+    return tensor.reshape(out, groups, width // groups)
 
 
 def _shift(grid: Grid) -> float:

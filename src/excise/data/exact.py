@@ -1,0 +1,89 @@
+"""Records with the same text: found by 128-bit keys, then compared byte for byte."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
+from numpy.typing import NDArray
+
+from excise.corpus import Corpus
+from excise.data import text
+from excise.data.matches import chunked, matches_table
+from excise.data.threads import in_order
+from excise.journal import Progress, silent
+
+_SLICE_BYTES = 1 << 22
+_COMPARE_BYTES = 1 << 25
+
+
+def find(corpus: Corpus, *, normalised: bool, progress: Progress = silent) -> Iterator[pa.Table]:
+    """Records whose text was seen before.
+
+    Args:
+        corpus: The records.
+        normalised: Compare texts after NFKC, lower case and white space; else as they are.
+        progress: Told the records read.
+
+    Yields:
+        FINDINGS of finder 'normalised' or 'exact', redundancy 1, partner the first record with that text. Texts of
+        nothing but white space repeat nothing.
+
+    Cost: 24 bytes of memory a record; the text is read once, repeated texts twice.
+    """
+    name = "normalised" if normalised else "exact"
+    keys, sizes = _keys(corpus, normalised, progress)
+    first, again = _groups(keys)
+    for start, stop in chunked(sizes[again] + sizes[first], _COMPARE_BYTES):
+        yield _verified(corpus, name, first[start:stop], again[start:stop])
+
+
+def view(texts: pa.Array, normalised: bool) -> pa.Array:
+    """The texts as they are compared."""
+    return text.normalised(texts) if normalised else texts
+
+
+def _keys(corpus: Corpus, normalised: bool, progress: Progress) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """XXH3-128 [n, 2] and size in bytes [n] of every text."""
+    keys = np.empty((len(corpus), 2), np.uint64)
+    sizes = np.empty(len(corpus), np.int64)
+
+    def hashed(piece: tuple[int, pa.Array]) -> tuple[int, bytes, NDArray[np.int64]]:
+        data, offsets = text.buffers(view(piece[1], normalised))
+        body, ends = data.data, offsets.tolist()
+        digests = [xxhash.xxh3_128_digest(body[a:b]) for a, b in pairwise(ends)]
+        return piece[0], b"".join(digests), np.diff(offsets)
+
+    label = "looking for equal texts" + (" (normalised)" if normalised else "")
+    for first, digests, lengths in in_order(hashed, text.pieces(corpus, _SLICE_BYTES, progress, label)):
+        keys[first : first + len(lengths)] = np.frombuffer(digests, np.uint64).reshape(-1, 2)
+        sizes[first : first + len(lengths)] = lengths
+    return keys, sizes
+
+
+def _groups(keys: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(first record of the group, later record) for every record whose key was seen before, by (first, later)."""
+    order = np.argsort(keys[:, 0], kind="stable")
+    same = keys[order[1:], 0] == keys[order[:-1], 0]
+    some = order[np.append(same, False) | np.insert(same, 0, False)] if len(order) else order
+    some = some[np.lexsort((some, keys[some, 1], keys[some, 0]))]
+    fresh = np.ones(len(some), np.bool_)
+    fresh[1:] = (keys[some[1:]] != keys[some[:-1]]).any(axis=1)
+    first = some[fresh][np.cumsum(fresh) - 1]
+    first, again = first[~fresh], some[~fresh]
+    by_place = np.lexsort((again, first))
+    return first[by_place], again[by_place]
+
+
+def _verified(corpus: Corpus, name: str, first: NDArray[np.int64], again: NDArray[np.int64]) -> pa.Table:
+    """FINDINGS for those pairs that are equal byte for byte and hold more than white space."""
+    positions = np.unique(np.concatenate([first, again]))
+    found = text.records_at(corpus, positions, ["text"])["text"]
+    texts = view(found, name == "normalised")
+    there, here = pa.array(np.searchsorted(positions, first)), pa.array(np.searchsorted(positions, again))
+    mine = texts.take(here)
+    equal = pc.and_(pc.equal(mine, texts.take(there)), pc.greater(pc.binary_length(pc.utf8_trim_whitespace(mine)), 0))
+    kept = equal.to_numpy(zero_copy_only=False)
+    return matches_table(corpus, name, again[kept], first[kept], np.ones(int(kept.sum())))

@@ -1,0 +1,168 @@
+"""Who stays: greedy kept anchors over verified matches, whatever order they were found in.
+
+A record goes only if it matches a record that stays. Following matches of matches instead (transitive closure)
+removed 8 % of records wrongly on real text, and elsewhere whole sources.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from excise.corpus import Corpus
+from excise.data import text
+from excise.data.matches import EQUALITIES, reason
+from excise.data.rails import guard
+from excise.errors import SettingError
+from excise.ledger import DECISIONS
+
+POLICIES = ("first", "longest")
+
+__all__ = ["POLICIES", "Verdict", "decide", "guard", "ranks", "resolve"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What goes, and for which record that stays.
+
+    Attributes:
+        position: int64 [n], ascending: the records that go.
+        partner: int64 [n]: a record that stays and that it matches.
+        finder: [n] names.
+        redundancy: float64 [n]: the similarity to the partner.
+    """
+
+    position: NDArray[np.int64]
+    partner: NDArray[np.int64]
+    finder: list[str]
+    redundancy: NDArray[np.float64]
+
+
+def ranks(corpus: Corpus, policy: str) -> NDArray[np.int64]:
+    """The order in which records are kept: 0 for the record to keep rather than any other.
+
+    Args:
+        corpus: The records.
+        policy: 'first' in the corpus, or 'longest' in code points (the first of those of one length).
+
+    Returns:
+        int64 [records], a permutation.
+
+    Raises:
+        SettingError: No such policy.
+    """
+    if policy not in POLICIES:
+        raise SettingError(f"keep is {policy!r}; it must be one of {', '.join(POLICIES)}.")
+    if policy == "first":
+        return np.arange(len(corpus), dtype=np.int64)
+    lengths = [pc.utf8_length(batch["text"]).to_numpy(zero_copy_only=False) for batch in corpus.batches()]
+    order = np.argsort(-np.concatenate([np.zeros(0, np.int64), *lengths]), kind="stable")
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    return rank
+
+
+def resolve(findings: pa.Table, rank: NDArray[np.int64]) -> Verdict:
+    """Greedy kept anchors: from the best rank down, a record goes if it matches one that stays.
+
+    Equal texts are one class and share their matches: where the class's best record goes for another record, its
+    copies go for that one too, for their similarity to it is the same.
+
+    Args:
+        findings: FINDINGS in any order; those without a partner say nothing about who stays.
+        rank: [records], as of `ranks`.
+
+    Cost: O(findings log findings); memory proportional to findings, not to records.
+    """
+    findings = findings.filter(pc.is_valid(findings["partner_position"]))
+    finder = np.array(findings["finder"].to_pylist(), dtype=np.str_)
+    redundancy = findings["redundancy"].to_numpy()
+    # A node is a record that a finding names; nodes are numbered from the best rank down.
+    ends = np.concatenate([findings[name].to_numpy() for name in ("position", "partner_position")])
+    records = np.unique(ends)
+    records = records[np.argsort(rank[records])]
+    node = np.argsort(records)[np.searchsorted(np.sort(records), ends)]
+    left, right = node[: len(findings)], node[len(findings) :]
+
+    exact, equal = finder == EQUALITIES[0], np.isin(finder, EQUALITIES)
+    same_bytes = _heads(len(records), left[exact], right[exact])
+    head = _heads(len(records), left[equal], right[equal])
+    anchors = _anchors(head[left[~equal]], head[right[~equal]], redundancy[~equal], finder[~equal])
+
+    gone: list[tuple[int, int, str, float]] = []
+    for this, top in enumerate(head.tolist()):
+        if top in anchors:
+            partner, similarity, name = anchors[top]
+            gone.append((this, partner, name, similarity))
+        elif top != this:
+            gone.append((this, top, EQUALITIES[int(same_bytes[this] != same_bytes[top])], 1.0))
+    gone.sort(key=lambda row: int(records[row[0]]))
+    return Verdict(
+        position=records[np.array([row[0] for row in gone], np.int64)],
+        partner=records[np.array([row[1] for row in gone], np.int64)],
+        finder=[row[2] for row in gone],
+        redundancy=np.array([row[3] for row in gone], np.float64),
+    )
+
+
+def _heads(count: int, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The least node of each node's connected component, by spreading least labels and halving paths."""
+    head = np.arange(count)
+    while True:
+        before = head.copy()
+        np.minimum.at(head, left, before[right])
+        np.minimum.at(head, right, before[left])
+        head = head[head]
+        if np.array_equal(head, before):
+            return head
+
+
+def _anchors(
+    left: NDArray[np.int64], right: NDArray[np.int64], redundancy: NDArray[np.float64], finder: NDArray[np.str_]
+) -> dict[int, tuple[int, float, str]]:
+    """For each node that goes: the staying node it matches best, how well, and who found it."""
+    worse, better = np.maximum(left, right), np.minimum(left, right)
+    order = np.lexsort((finder, better, -redundancy, worse))
+    order = order[worse[order] != better[order]]
+    anchors: dict[int, tuple[int, float, str]] = {}
+    columns = (column[order].tolist() for column in (worse, better, redundancy, finder))
+    for this, other, similarity, name in zip(*columns, strict=True):
+        # Every match of `other` with a better node came before: whether it stays is settled.
+        if this not in anchors and other not in anchors:
+            anchors[this] = (other, similarity, name)
+    return anchors
+
+
+def decide(findings: pa.Table, corpus: Corpus, policy: str = "first") -> pa.Table:
+    """The records to drop, each with a record that stays and that it matches.
+
+    Args:
+        findings: FINDINGS of any finders, in any order.
+        corpus: The records they are about.
+        policy: As in `ranks`.
+
+    Returns:
+        DECISIONS, in the order of the corpus.
+
+    Raises:
+        SettingError: No such policy.
+    """
+    verdict = resolve(findings, ranks(corpus, policy))
+    positions = np.union1d(verdict.position, verdict.partner)
+    found = text.records_at(corpus, positions, ["id", "row"])
+    here = pa.array(np.searchsorted(positions, verdict.position))
+    partners = found["id"].take(pa.array(np.searchsorted(positions, verdict.partner))).to_pylist()
+    told = zip(verdict.finder, verdict.redundancy.tolist(), partners, strict=True)
+    columns = {
+        "id": found["id"].take(here),
+        "source": [corpus.sources[corpus.source_of(p)].name for p in verdict.position.tolist()],
+        "row": found["row"].take(here),
+        "action": ["drop"] * len(partners),
+        "finder": verdict.finder,
+        "partner": partners,
+        "redundancy": verdict.redundancy,
+        "reason": [reason(*line) for line in told],
+    }
+    return pa.table(columns, schema=DECISIONS)

@@ -1,0 +1,77 @@
+"""A match: a record that repeats another one, as a finding, with the sentence that says so."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from excise.corpus import Corpus
+from excise.data import text
+from excise.finding import FINDINGS
+
+#: Finders whose match is an equality, strictest first: each is contained in the next, and all are transitive.
+EQUALITIES = ("exact", "normalised")
+
+
+def reason(finder: str, redundancy: float, partner: str) -> str:
+    """Why a record can go.
+
+    Args:
+        finder: exact, normalised or near.
+        redundancy: Similarity in [0, 1]; percents are rounded down, so that only equal sets share 100 %.
+        partner: Id of the record it repeats.
+    """
+    if finder == "exact":
+        return f"has the same text as {partner}"
+    if finder == "normalised":
+        return f"has the same text as {partner} but for case, white space and Unicode form"
+    return f"shares {math.floor(100 * redundancy)} % of its 5-word sequences with {partner}"
+
+
+def matches_table(
+    corpus: Corpus,
+    finder: str,
+    position: NDArray[np.int64],
+    partner: NDArray[np.int64],
+    redundancy: NDArray[np.float64],
+) -> pa.Table:
+    """FINDINGS from positions.
+
+    Args:
+        corpus: The records.
+        finder: Name of the finder.
+        position: [n], of the records that can go.
+        partner: [n], of the records they repeat.
+        redundancy: [n], similarities in [0, 1].
+    """
+    named = np.union1d(position, partner)
+    ids = text.records_at(corpus, named, ["id"])["id"]
+    partners = ids.take(pa.array(np.searchsorted(named, partner)))
+    told = zip(redundancy.tolist(), partners.to_pylist(), strict=True)
+    return pa.table(
+        {
+            "finder": pa.array([finder] * len(position), pa.string()),
+            "locus": ids.take(pa.array(np.searchsorted(named, position))),
+            "position": position,
+            "partner": partners,
+            "partner_position": partner,
+            "redundancy": redundancy,
+            "start": pa.nulls(len(position), pa.int64()),
+            "stop": pa.nulls(len(position), pa.int64()),
+            "reason": pa.array([reason(finder, similarity, other) for similarity, other in told], pa.string()),
+        },
+        schema=FINDINGS,
+    )
+
+
+def chunked(sizes: NDArray[np.int64], limit: int) -> Iterator[tuple[int, int]]:
+    """Runs (start, stop) whose sizes sum up to at most `limit`, or of one where that alone is more."""
+    ends = np.cumsum(sizes)
+    start = 0
+    while start < len(sizes):
+        before = int(ends[start - 1]) if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, before + limit, "right")))
+        yield start, stop
+        start = stop

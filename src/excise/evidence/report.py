@@ -1,0 +1,234 @@
+"""Report: one self-contained HTML page from the evidence of any verb — no network, light and dark, English and Chinese.
+
+The page shows the sections whose numbers are in the evidence, so every verb writes its own dict and knows no page. The
+same evidence gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from excise.evidence import numbers, plots
+from excise.evidence.compare import endings
+from excise.evidence.differences import marked
+from excise.evidence.quantities import QUANTITIES
+from excise.evidence.words import WORDS, both, word
+from excise.journal import written_aside
+
+#: Rows of a table shown at once; the rest is in the JSON.
+ROWS = 12
+PAIRS = 20
+
+
+def write(path: Path, evidence: Mapping[str, Any]) -> None:
+    """Render the evidence of clean, compress, compare or run to one HTML file.
+
+    Args:
+        path: The file; it appears only when it is complete.
+        evidence: Plain JSON values, as in docs/evidence-format.md.
+    """
+    with written_aside(path) as file:
+        file.write(page(evidence).encode())
+
+
+def page(evidence: Mapping[str, Any]) -> str:
+    """The page as text."""
+    stages = list(evidence["stages"]) if evidence["kind"] == "run" else [evidence]
+    title, lead, outcome = _headline(evidence)
+    text: str = _template().render(
+        title=f"{evidence['kind']} · Excise",
+        evidence=evidence,
+        headline=title,
+        lead=lead,
+        outcome=outcome,
+        parts=[_part(stage, f"s{i}-", alone=len(stages) == 1) for i, stage in enumerate(stages)],
+        data=json.dumps(evidence, indent=1, ensure_ascii=False, sort_keys=True),
+    )
+    return text
+
+
+@functools.cache
+def _template() -> Any:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("excise.evidence"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        extensions=["jinja2.ext.do"],
+    )
+    environment.globals.update(word=word, both=both, numbers=numbers, QUANTITIES=QUANTITIES, WORDS=WORDS)
+    return environment.get_template("page.html")
+
+
+def _headline(evidence: Mapping[str, Any]) -> tuple[Markup, Markup, str]:
+    """The first sentence, what it cost, and 'good', 'bad' or 'plain'."""
+    kind = evidence["kind"]
+    if kind == "run":
+        told = [s for s in evidence["stages"] if s["kind"] in _HEADLINES]
+        if not told:
+            return word("run.headline", count=len(evidence["stages"])), Markup(""), "plain"
+        title, lead, outcome = _headline(told[-1])
+        earlier = [_headline(s)[0] + Markup(both(". ", "。")) for s in told[:-1] if s["kind"] == "clean"]
+        return title, Markup("").join([*earlier, lead]), outcome
+    return _HEADLINES[kind](evidence) if kind in _HEADLINES else (word(f"kind.{kind}"), Markup(""), "plain")
+
+
+def _clean_headline(evidence: Mapping[str, Any]) -> tuple[Markup, Markup, str]:
+    before, after = evidence["before"]["records"], evidence["after"]["records"]
+    cost = word("clean.cost.content" if evidence.get("settings", {}).get("restore") == "content" else "clean.cost")
+    if before == after:
+        return word("clean.nothing", records=f"{before:,}"), Markup(""), "plain"
+    share = f"{numbers.three(100 * (before - after) / before)} %"
+    title = word("clean.headline", removed=f"{before - after:,}", records=f"{before:,}", share=share)
+    return title, cost, "good"
+
+
+def _bytes(side: Mapping[str, Any] | None) -> float | None:
+    """Bytes on disk, else of the tensors."""
+    return None if side is None else side.get("bytes", side.get("tensor_bytes"))
+
+
+def _compress_headline(evidence: Mapping[str, Any]) -> tuple[Markup, Markup, str]:
+    before, after = (_bytes(evidence.get(side)) for side in ("before", "after"))
+    if not before or after is None:
+        return word("compress.plain", tensors=len(evidence.get("layers", []))), word("compress.cost"), "plain"
+    title = word("compress.headline", size=f"{after / before:.2f}")
+    return title, word("compress.cost"), "good" if after < before else "plain"
+
+
+def _compare_headline(evidence: Mapping[str, Any]) -> tuple[Markup, Markup, str]:
+    verdict, measures = evidence["verdict"], evidence["measures"]
+    size = (measures.get("bytes") or measures["memory"])["ratio"] or 1.0
+    bpb = numbers.percent(measures["bpb"]["ratio"] or 1.0)
+    title = Markup(both("; ", "；")).join(
+        [
+            word(f"size.{verdict['size']}", size=f"{size:.2f}"),
+            word(f"speed.{verdict['decode']}.{verdict['prefill']}"),
+            word(f"quality.{verdict['quality']}", bpb=bpb),
+        ]
+    )
+    lead = Markup(" ").join(word(key, **fields) for key, fields in endings(verdict, evidence["goals"]))
+    if evidence["goals"]:
+        return title, lead, "bad" if evidence["status"] == "goal_missed" else "good"
+    return title, lead, {"yes": "good", "no": "bad"}.get(verdict["worth"], "plain")
+
+
+_HEADLINES: dict[str, Callable[[Mapping[str, Any]], tuple[Markup, Markup, str]]] = {
+    "clean": _clean_headline,
+    "compress": _compress_headline,
+    "compare": _compare_headline,
+}
+
+
+def _part(evidence: Mapping[str, Any], prefix: str, *, alone: bool) -> dict[str, Any]:
+    """What the template shows of one stage: the evidence, its plots, its pairs."""
+    return {
+        "evidence": evidence,
+        "heading": None if alone else _headline(evidence)[0],
+        "kind": word(f"kind.{evidence['kind']}"),
+        "plots": {name: Markup(svg) for name, svg in _plots(evidence, prefix).items()},
+        "layers": _worst_layers(evidence.get("layers", [])),
+        "pairs": [
+            {**pair, "marked": marked(pair["text"], pair["partner_text"])}
+            for pair in evidence.get("pairs", [])[:PAIRS]
+            if pair.get("partner_text") is not None
+        ],
+    }
+
+
+def _plots(evidence: Mapping[str, Any], prefix: str) -> dict[str, str]:
+    kinds: dict[str, Callable[[Mapping[str, Any], str], dict[str, str]]] = {
+        "clean": _clean_plots,
+        "compress": _compress_plots,
+        "compare": _compare_plots,
+    }
+    draw = kinds.get(evidence["kind"])
+    return {} if draw is None else draw(evidence, prefix)
+
+
+def _clean_plots(evidence: Mapping[str, Any], prefix: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    removed = [(name, count) for name, count in evidence.get("removed", {}).items() if count]
+    if removed:
+        found["removed"] = plots.bars(prefix + "removed", removed, lambda v: f"{v:,.0f}")
+    sources = evidence["before"].get("sources", {})
+    if len(sources) > 1:
+        kept = evidence["after"].get("sources", {})
+        rows = [(name, count, kept.get(name, 0)) for name, count in _counts(sources).items()]
+        rows.sort(key=lambda row: (row[2] - row[1], row[0]))
+        found["sources"] = plots.before_after(prefix + "sources", rows[:ROWS], lambda v: f"{v:,.0f}")
+    edges, counts = _histogram(evidence.get("similarities"))
+    if any(counts):
+        found["similarity"] = plots.histogram(prefix + "similarity", edges, counts)
+    return found
+
+
+def _compress_plots(evidence: Mapping[str, Any], prefix: str) -> dict[str, str]:
+    found = {}
+    rows = [
+        (QUANTITIES[name].label[0], evidence["before"][name], evidence["after"][name])
+        for name in ("bytes", "tensor_bytes")
+        if name in evidence.get("before", {}) and name in evidence.get("after", {})
+    ]
+    if rows:
+        found["sizes"] = plots.before_after(prefix + "sizes", rows, numbers.size)
+    errors = [_error(layer) for layer in evidence.get("layers", [])]
+    if any(e for e in errors if e):
+        found["layers"] = plots.layer_errors(prefix + "layers", [e or 0.0 for e in errors])
+    return found
+
+
+def _worst_layers(layers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The layers with the largest errors; a layer without one comes last."""
+    told = [{**layer, "error": _error(layer)} for layer in layers]
+    return sorted(told, key=lambda layer: (layer["error"] is None, -(layer["error"] or 0.0)))[:ROWS]
+
+
+def _error(layer: Mapping[str, Any]) -> float | None:
+    """The error of a layer on its inputs; of the weights alone where there was no calibration text."""
+    error = layer.get("relative_output_error")
+    return layer.get("relative_weight_error") if error is None else error
+
+
+def _compare_plots(evidence: Mapping[str, Any], prefix: str) -> dict[str, str]:
+    measures = evidence["measures"]
+    rows = [
+        (QUANTITIES[name].label[0], measures[name]["before"], measures[name]["after"])
+        for name in ("bytes", "tensor_bytes", "zstd_bytes", "memory")
+        if name in measures
+    ]
+    found = {"sizes": plots.before_after(prefix + "sizes", rows, numbers.size)}
+    timed = [name for name in ("latency", "prefill") if name in evidence["speed"]]
+    if timed:
+        panels = [(evidence["speed"][name]["before"], evidence["speed"][name]["after"]) for name in timed]
+        writers = [functools.partial(numbers.shown, name) for name in timed]
+        found["speed"] = plots.spread(prefix + "speed", panels, writers)
+    return found
+
+
+def _counts(sources: Any) -> dict[str, int]:
+    """Records by source, from {name: records}, {name: {records}} or [{name, records}]."""
+    if isinstance(sources, Mapping):
+        return {n: v if isinstance(v, int) else int(v["records"]) for n, v in sources.items()}
+    return {s["name"]: int(s["records"]) for s in sources}
+
+
+def _histogram(similarities: Any) -> tuple[list[float], list[float]]:
+    """Edges and counts, from {edges, counts} or the similarities themselves."""
+    if isinstance(similarities, Mapping):
+        return list(similarities["edges"]), list(similarities["counts"])
+    if not similarities:
+        return [0.0, 1.0], [0]
+    import numpy as np
+
+    counts, edges = np.histogram(similarities, bins=10, range=(min(0.8, *similarities), 1.0))
+    return [float(e) for e in edges], [float(c) for c in counts]

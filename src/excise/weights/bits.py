@@ -4,16 +4,20 @@ The stream of bits is little-endian throughout: code i of width b takes bits i·
 first, and bit k of the stream is bit k mod 8 (value 2^(k mod 8)) of byte k // 8. A 4-bit pair puts the first code in
 the low half of the byte; a mask is a stream of 1-bit codes. The last byte is filled with zeros.
 
-Eight codes of b bits are exactly b bytes, so both directions work on rows of eight: no width is a special case.
+Eight codes of b bits are exactly b bytes, and fit into one 64-bit word (whose bytes are taken in the machine's order:
+little-endian, as everywhere torch runs).
 """
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
-#: Codes handled at once; the temporaries take about three bytes a code, so this bounds them to 12 MiB.
-_CHUNK = 1 << 22
+#: Codes handled at once, a multiple of 8. Words take 8 bytes a code, twice: this bounds them to 16 MiB.
+_CHUNK = 1 << 20
 
 
 def packed_bytes(count: int, bits: int) -> int:
@@ -31,19 +35,18 @@ def pack(codes: Tensor, bits: int) -> Tensor:
     Returns:
         uint8 [ceil(n * bits / 8)].
 
-    Cost: O(n) time; temporaries of about 12 MiB beside the result.
+    Cost: O(n) time; temporaries of about 16 MiB beside the result.
     """
     flat = codes.reshape(-1)
     packed = torch.empty(packed_bytes(flat.numel(), bits), dtype=torch.uint8, device=codes.device)
+    places = torch.arange(0, 8 * bits, bits, device=codes.device)
     for start in range(0, flat.numel(), _CHUNK):
-        rows = _rows_of_eight(flat[start : start + _CHUNK])
-        words = torch.zeros(rows.shape[0], dtype=torch.int64, device=codes.device)
-        for place in range(8):
-            words |= rows[:, place].to(torch.int64) << (place * bits)
-        octets = torch.stack([(words >> (8 * k)) & 0xFF for k in range(bits)], dim=1).to(torch.uint8)
-        first = start * bits // 8  # whole: _CHUNK is a multiple of 8
-        target = packed[first : first + octets.numel()]
-        target.copy_(octets.reshape(-1)[: target.numel()])
+        chunk = flat[start : start + _CHUNK]
+        eights = pad(chunk.to(torch.int64), (0, -chunk.numel() % 8)).reshape(-1, 8)
+        words = (eights << places).sum(dim=1)  # no two share a bit: the sum is their union
+        octets = words.view(torch.uint8).reshape(-1, 8)[:, :bits].reshape(-1)
+        target = packed[start * bits // 8 : (start + _CHUNK) * bits // 8]
+        target.copy_(octets[: target.numel()])
     return packed
 
 
@@ -59,41 +62,34 @@ def unpack(packed: Tensor, bits: int, count: int, start: int = 0) -> Tensor:
     Returns:
         uint8 [count].
 
-    Cost: O(count) time; temporaries of about 12 MiB beside the result.
+    Cost: O(count) time; temporaries of about 16 MiB beside the result.
     """
-    before = start % 8  # codes read only because rows of eight begin at whole bytes
-    first = (start - before) * bits // 8
+    before = start % 8  # codes read only because eight of them begin at a whole byte
+    first = (start - before) // 8 * bits
     stream = packed[first : first + packed_bytes(before + count, bits)]
     if bits == 8:
-        return stream[before : before + count]
-    codes = torch.empty((before + count + 7) // 8, 8, dtype=torch.uint8, device=packed.device)
-    per_chunk = _CHUNK // 8
-    for row in range(0, codes.shape[0], per_chunk):
-        _unpack_rows(stream[row * bits : (row + per_chunk) * bits], bits, codes[row : row + per_chunk])
-    return codes.reshape(-1)[before : before + count]
+        codes = stream
+    elif 8 % bits == 0:  # no code crosses a byte
+        codes = _table(bits, packed.device).index_select(0, stream.int()).view(torch.uint8)
+    else:
+        step = _CHUNK // 8 * bits
+        codes = torch.cat(
+            [_by_words(stream[at : at + step], bits) for at in range(0, stream.numel(), step)] or [stream]
+        )
+    return codes[before : before + count]
 
 
-def _rows_of_eight(flat: Tensor) -> Tensor:
-    missing = -flat.numel() % 8
-    if missing:
-        flat = torch.cat([flat, flat.new_zeros(missing)])
-    return flat.reshape(-1, 8)
+@cache
+def _table(bits: int, device: torch.device) -> Tensor:
+    """For each byte the codes in it, side by side as one integer: a look-up is ten times as fast as shifting."""
+    places = torch.arange(0, 8, bits)
+    codes = ((torch.arange(256).unsqueeze(1) >> places) & ((1 << bits) - 1)).to(torch.uint8)
+    whole = {1: torch.int64, 2: torch.int32, 4: torch.int16}[bits]
+    return codes.view(whole).reshape(256).to(device)
 
 
-def _unpack_rows(stream: Tensor, bits: int, into: Tensor) -> None:
-    """Fill `into` [rows, 8] from rows * bits bytes, the last of which may be missing."""
-    missing = into.shape[0] * bits - stream.numel()
-    if missing:
-        stream = torch.cat([stream, stream.new_zeros(missing)])
-    octets = stream.reshape(-1, bits)
-    if 8 % bits == 0:  # no code crosses a byte: bytes suffice, an eighth of the memory
-        each = 8 // bits
-        for place in range(8):
-            byte, shift = divmod(place, each)
-            into[:, place] = (octets[:, byte] >> (shift * bits)) & ((1 << bits) - 1)
-        return
-    words = torch.zeros(octets.shape[0], dtype=torch.int64, device=stream.device)
-    for k in range(bits):
-        words |= octets[:, k].to(torch.int64) << (8 * k)
-    for place in range(8):
-        into[:, place] = (words >> (place * bits)) & ((1 << bits) - 1)
+def _by_words(stream: Tensor, bits: int) -> Tensor:
+    rows = pad(stream, (0, -stream.numel() % bits)).reshape(-1, bits)
+    words = pad(rows, (0, 8 - bits)).view(torch.int64)
+    places = torch.arange(0, 8 * bits, bits, device=stream.device)
+    return ((words >> places) & ((1 << bits) - 1)).to(torch.uint8).reshape(-1)

@@ -49,7 +49,7 @@ class PackedWeight(nn.Module):  # type: ignore[misc]
 
     def dense(self) -> Tensor:
         """The whole weight, [out, in] in dtype."""
-        return packed.unpack_rows(self.parts(), self.layout, 0, self.layout.shape[0], 0)
+        return packed.dense(self.parts(), self.layout)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> PackedWeight:
         """Move to a device, but keep every dtype: `model.to(dtype)` would round the scales and change the weight."""

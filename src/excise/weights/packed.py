@@ -18,6 +18,9 @@ from excise.weights import bits, grids
 from excise.weights.grids import Grid
 from excise.weights.layout import AGAIN, GridLayout, Layout
 
+#: Weights unpacked at once; bounds the temporaries to about 20 MiB.
+_BLOCK = 1 << 20
+
 if TYPE_CHECKING:
     from excise.weights.solve import Solution
 
@@ -32,13 +35,9 @@ def describe(solution: Solution, dtype: torch.dtype, *, transposed: bool = False
     """
     out, width = solution.weight.shape
     kept = None if solution.mask is None else int(solution.mask.sum())
-    grid = None if solution.grid is None else _describe_grid(solution.grid, out)
-    return Layout((out, width), dtype, kept, grid, transposed)
-
-
-def _describe_grid(grid: Grid, out: int) -> GridLayout:
-    for_all = grid.scale.shape[0] == 1 and out > 1
-    return GridLayout(grid.kind, grid.bits, "tensor" if for_all else grid.group, grid.scale.dtype)
+    grid = solution.grid
+    described = None if grid is None else GridLayout(grid.kind, grid.bits, grid.group, grid.scale.dtype)
+    return Layout((out, width), dtype, kept, described, transposed)
 
 
 def pack(solution: Solution, dtype: torch.dtype) -> dict[str, Tensor]:
@@ -84,7 +83,22 @@ def unpack(parts: Mapping[str, Tensor], layout: Layout) -> Tensor:
         InputError: The numbers contradict the layout.
     """
     check_numbers(parts, layout)
-    return unpack_rows(parts, layout, 0, layout.shape[0], 0)
+    return dense(parts, layout)
+
+
+def dense(parts: Mapping[str, Tensor], layout: Layout) -> Tensor:
+    """`unpack` without its checks, for parts that have passed them."""
+    out, width = layout.shape
+    rows = max(1, _BLOCK // width)
+    if rows >= out:
+        return _unpack_rows(parts, layout, 0, out, 0)[0]
+    weight = torch.empty(layout.shape, dtype=layout.dtype, device=next(iter(parts.values())).device)
+    before = 0
+    for first in range(0, out, rows):
+        stop = min(first + rows, out)
+        weight[first:stop], kept = _unpack_rows(parts, layout, first, stop, before)
+        before += kept
+    return weight
 
 
 def check_numbers(parts: Mapping[str, Tensor], layout: Layout) -> None:
@@ -94,7 +108,7 @@ def check_numbers(parts: Mapping[str, Tensor], layout: Layout) -> None:
         InputError: The mask keeps another number than described, or a stored float is NaN or infinite.
     """
     if layout.kept is not None:
-        found = int(kept_in_rows(parts["mask"], layout).sum())
+        found = _ones(parts["mask"])
         if found != layout.kept:
             raise InputError(f"the mask keeps {found} weights; config.json describes {layout.kept}. {AGAIN}")
     for part in {"values", "scale", "zero"} & parts.keys():
@@ -102,49 +116,42 @@ def check_numbers(parts: Mapping[str, Tensor], layout: Layout) -> None:
             raise InputError(f"{part} holds NaN or infinite values. {AGAIN}")
 
 
-def unpack_rows(parts: Mapping[str, Tensor], layout: Layout, first: int, stop: int, before: int) -> Tensor:
-    """Rows `first` to `stop` of the matrix, without touching the others.
-
-    Args:
-        parts: Tensors by part.
-        layout: Their layout.
-        first: First row.
-        stop: One past the last.
-        before: Survivors in the rows before `first`; 0 without a mask.
-
-    Returns:
-        [stop - first, in] in layout.dtype.
-    """
-    rows, columns, mask = stop - first, layout.shape[1], None
-    start, count = first * columns, rows * columns
+def _unpack_rows(parts: Mapping[str, Tensor], layout: Layout, first: int, stop: int, before: int) -> tuple[Tensor, int]:
+    """Rows of the matrix in layout.dtype, and how many survivors they hold; `before`: survivors in earlier rows."""
+    rows, width, mask = stop - first, layout.shape[1], None
+    start, count = first * width, rows * width
     if layout.kept is not None:
-        mask = bits.unpack(parts["mask"], 1, count, start).bool()
+        mask = bits.unpack(parts["mask"], 1, count, start).view(torch.bool)
         start, count = before, int(mask.sum())
     if layout.grid is None:
         stored = parts["values"][start : start + count]
-        return (stored if mask is None else _spread(stored, mask)).reshape(rows, columns)
+        return (stored if mask is None else _spread(stored, mask)).reshape(rows, width), count
     codes = bits.unpack(parts["codes"], layout.grid.bits, count, start)
     if mask is not None:
-        codes, mask = _spread(codes, mask), mask.reshape(rows, columns)
+        codes, mask = _spread(codes, mask), mask.reshape(rows, width)
     lowest, _ = grids.code_range(layout.grid.kind, layout.grid.bits)
-    signed = codes.reshape(rows, columns).to(torch.int16) + lowest
-    return grids.decode(signed, grid_of(parts, layout, first, stop), mask).to(layout.dtype)
+    signed = codes.reshape(rows, width).to(torch.int16) + lowest
+    return grids.decode(signed, _grid_of(parts, layout.grid, first, stop), mask).to(layout.dtype), count
 
 
-def grid_of(parts: Mapping[str, Tensor], layout: Layout, first: int, stop: int) -> Grid:
+def _grid_of(parts: Mapping[str, Tensor], described: GridLayout, first: int, stop: int) -> Grid:
     """The grid of some rows."""
-    described = cast(GridLayout, layout.grid)
     rows = slice(None) if described.group == "tensor" else slice(first, stop)
-    group = layout.shape[1] if described.group == "tensor" else described.group
     zero = parts["zero"][rows] if "zero" in parts else None
-    return Grid(described.kind, described.bits, group, parts["scale"][rows], zero)
-
-
-def kept_in_rows(mask: Tensor, layout: Layout) -> Tensor:
-    """Survivors of each row, int64 [rows]; a tensor as large as the matrix in bytes, for a moment."""
-    out, width = layout.shape
-    return bits.unpack(mask, 1, out * width).reshape(out, width).sum(dim=1, dtype=torch.int64)
+    return Grid(described.kind, described.bits, described.group, parts["scale"][rows], zero)
 
 
 def _spread(stored: Tensor, mask: Tensor) -> Tensor:
-    return torch.zeros(mask.shape, dtype=stored.dtype, device=stored.device).masked_scatter_(mask, stored)
+    """Survivors at their places, 0 elsewhere: each place looks its survivor up, by the survivors counted so far.
+
+    Three times as fast as `masked_scatter_` on a processor, which matters as it is done at every call of a layer.
+    """
+    place = torch.cumsum(mask, 0, dtype=torch.int32)
+    return torch.cat([stored.new_zeros(1), stored]).index_select(0, place.mul_(mask))
+
+
+def _ones(stream: Tensor) -> int:
+    """Bits set in a stream; those that fill its last byte are 0."""
+    counts = torch.bincount(stream.int(), minlength=256)
+    ones = torch.tensor([byte.bit_count() for byte in range(256)], device=stream.device)
+    return int((counts * ones).sum())

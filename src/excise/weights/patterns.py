@@ -50,7 +50,7 @@ def parse(name: str) -> Pattern:
     match name:
         case "row" | "layer" | "global":
             return Pattern(name)
-    numbers = re.fullmatch(r"(\d{1,4}):(\d{1,4})", name)
+    numbers = re.fullmatch(r"([0-9]{1,4}):([0-9]{1,4})", name)
     if numbers is None:
         raise SettingError(f"pattern is {name!r}; it must be row, layer, global or N:M such as 2:4.")
     kept, of = int(numbers[1]), int(numbers[2])

@@ -2,7 +2,7 @@
 
     python benchmarks/resume.py [KILLS] [SEED] [RECIPE]
 
-Prints JSON. Work is processor time (user + system) of all processes, a killed one's included; `ratio` is the work before
+Prints JSON. Work is processor time (user + system), that of a killed process included; `ratio` is the work before
 and after the kill over the work of an undisturbed run.
 """
 

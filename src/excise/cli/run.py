@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from excise.cli.tables import Row, before_after, measure_row
+from excise.evidence.numbers import percent, size
+
+if TYPE_CHECKING:
+    from excise.pipeline.run import RunResult
 
 Out = Annotated[Path | None, typer.Option("-o", "--out", help="Folder to make; the recipe's name if not given.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a finished OUT.")]
@@ -50,3 +58,37 @@ def demo(
     with bars() as progress:
         result = pipeline.demo(out, overwrite=overwrite, progress=progress)
     _show(result, as_json)
+
+
+def _show(result: RunResult, as_json: bool) -> None:
+    """What went in and what came out, the verdict, and where the report is; exit 1 where a goal was missed."""
+    if as_json:
+        typer.echo(json.dumps(result.as_dict(), ensure_ascii=False, indent=1))
+    else:
+        from rich.console import Console
+
+        console = Console(highlight=False)
+        console.print(before_after(_rows(result.evidence["stages"])))
+        for stage in result.evidence["stages"]:
+            if "verdict" in stage:
+                console.print(f"\n{stage['verdict']['sentence']}", markup=False)
+        if result.skipped:
+            console.print(f"Already done before this run: {', '.join(result.skipped)}", markup=False)
+        console.print(f"Report: {result.report}", markup=False, soft_wrap=True)
+    if result.status == "goal_missed":
+        raise typer.Exit(1)
+
+
+def _rows(stages: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """Records and bytes of the data, then sizes, speed and quality of the model."""
+    rows: list[Row] = []
+    for stage in stages:
+        if stage["kind"] == "clean":
+            for label, name, written in (
+                ("Records of text", "records", "{:,}".format),
+                ("Bytes of text", "bytes", size),
+            ):
+                before, after = stage["before"][name], stage["after"][name]
+                rows.append((label, written(before), written(after), percent(after / before) if before else "", ""))
+        rows += [measure_row(name, measure) for name, measure in stage.get("measures", {}).items()]
+    return rows

@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+#: Machines that run several jobs at once are slow now and then; an example's time says nothing.
+settings.register_profile("excise", deadline=None)
+settings.load_profile("excise")
 
 REPO = Path(__file__).resolve().parents[1]
 

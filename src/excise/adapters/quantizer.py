@@ -2,86 +2,98 @@
 
 Modules are swapped before weights are loaded, so packed tensors go from disk to memory as they are. What the
 checkpoint holds is compared with its description first: a model is either what was written, or not loaded at all.
+
+This module imports torch and transformers; `import_hook` imports it once transformers itself is loaded.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from transformers.quantizers import auto
+from transformers.quantizers.base import HfQuantizer
+from transformers.utils.quantization_config import QuantizationConfigMixin
 
 from excise.errors import InputError
-from excise.weights.layout import METHOD, VERSION, Layout, check_stored, quantization_config, read_layouts
-
-if TYPE_CHECKING:
-    import torch
+from excise.weights import layout
+from excise.weights.layout import METHOD, VERSION, Layout
+from excise.weights.linear import check_modules, pack_modules, unpack_modules
 
 
 def register() -> None:
     """Make transformers know the format; a second call does nothing."""
-    from transformers.quantizers import auto
-    from transformers.quantizers.base import HfQuantizer
-    from transformers.utils.quantization_config import QuantizationConfigMixin
+    if METHOD not in auto.AUTO_QUANTIZER_MAPPING:
+        auto.register_quantization_config(METHOD)(ExciseConfig)
+        auto.register_quantizer(METHOD)(ExciseQuantizer)
 
-    if METHOD in auto.AUTO_QUANTIZER_MAPPING:
-        return
 
-    @auto.register_quantization_config(METHOD)
-    class ExciseConfig(QuantizationConfigMixin):  # type: ignore[misc, unused-ignore]
-        """The description in config.json, as transformers carries it about."""
+class ExciseConfig(QuantizationConfigMixin):  # type: ignore[misc]
+    """The description in config.json, as transformers carries it about; other keys are kept as they are."""
 
-        def __init__(
-            self, quant_method: str = METHOD, format_version: int = VERSION, tensors: Any = None, **other: Any
-        ) -> None:
-            self.quant_method = quant_method
-            self.format_version = format_version
-            self.tensors = tensors
-            self.__dict__.update(other)
+    def __init__(
+        self, quant_method: str = METHOD, format_version: Any = VERSION, tensors: Any = None, **other: Any
+    ) -> None:
+        self.quant_method = quant_method
+        self.format_version = format_version
+        self.tensors = tensors
+        self.__dict__.update(other)
 
-    @auto.register_quantizer(METHOD)
-    class ExciseQuantizer(HfQuantizer):  # type: ignore[misc, unused-ignore]
-        """Puts PackedLinear in place while a model is loaded."""
 
-        requires_calibration = True  # nothing is quantized while loading: `from_pretrained` only reads
+class ExciseQuantizer(HfQuantizer):  # type: ignore[misc]
+    """Puts PackedLinear in place while a model is loaded."""
 
-        def _process_model_before_weight_loading(
-            self, model: Any, checkpoint_files: Sequence[str] | None = None, **_: Any
-        ) -> Any:
-            from excise.weights.linear import pack_modules
+    requires_calibration = True  # from_pretrained only reads; `excise compress` makes what it reads
 
-            layouts = read_layouts(self.quantization_config.to_dict())
-            if checkpoint_files:
-                check_stored(layouts, _headers(checkpoint_files), Path(checkpoint_files[0]).parent)
-            layouts = _named_as_in(model, layouts)
-            pack_modules(model, layouts)
-            self.quantization_config.tensors = quantization_config(layouts)["tensors"]
-            return model
+    def _process_model_before_weight_loading(
+        self, model: Any, checkpoint_files: Sequence[str] | None = None, **_: Any
+    ) -> Any:
+        layouts = layout.read_layouts(self.quantization_config.to_dict())
+        if checkpoint_files:
+            layout.check_stored(layouts, _headers(checkpoint_files), Path(checkpoint_files[0]).parent)
+        layouts = _named_as_in(model, layouts)
+        pack_modules(model, layouts)
+        self.quantization_config.tensors = layout.quantization_config(layouts)["tensors"]
+        if layouts:
+            ignored = model._keys_to_ignore_on_load_unexpected or ()
+            guard = rf"{re.escape(layout.guard_of(layouts))}$"
+            model._keys_to_ignore_on_load_unexpected = {*ignored, guard}
+        return model
 
-        def _process_model_after_weight_loading(self, model: Any, **_: Any) -> Any:
-            from excise.weights.linear import check_modules
+    def _process_model_after_weight_loading(self, model: Any, **_: Any) -> Any:
+        check_modules(model)
+        return model
 
-            check_modules(model)
-            return model
+    def get_state_dict_and_metadata(
+        self, model: Any, *_: Any, **__: Any
+    ) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+        """What `save_pretrained` writes."""
+        tensors: dict[str, torch.Tensor] = model.state_dict()
+        if packed := self.quantization_config.tensors:
+            tensors[layout.guard_of(packed)] = torch.empty(0, dtype=torch.uint8)
+        return tensors, {}
 
-        def _dequantize(self, model: Any, dtype: torch.dtype | None = None) -> Any:
-            from excise.weights.linear import unpack_modules
+    def _dequantize(self, model: Any, dtype: torch.dtype | None = None) -> Any:
+        unpack_modules(model, dtype)
+        return model
 
-            unpack_modules(model, dtype)
-            return model
+    def is_serializable(self, *_: Any, **__: Any) -> bool:
+        """Packed modules are saved packed."""
+        return True
 
-        def is_serializable(self, *_: Any, **__: Any) -> bool:
-            return True
-
-        @property
-        def is_trainable(self) -> bool:
-            return False
+    @property
+    def is_trainable(self) -> bool:
+        """Codes have no gradient."""
+        return False
 
 
 def _headers(files: Sequence[str]) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Dtype and shape of every tensor in some safetensors files."""
-    from safetensors import SafetensorError, safe_open
-
-    found = {}
+    found: dict[str, tuple[str, tuple[int, ...]]] = {}
     for file in files:
         try:
             with safe_open(file, "pt") as opened:
@@ -96,11 +108,6 @@ def _headers(files: Sequence[str]) -> dict[str, tuple[str, tuple[int, ...]]]:
 def _named_as_in(model: Any, layouts: Mapping[str, Layout]) -> dict[str, Layout]:
     """Layouts under the names this model uses: AutoModel leaves out the prefix that AutoModelForCausalLM has."""
     prefix = f"{model.base_model_prefix}."
-    has_prefix = hasattr(model, model.base_model_prefix)
-
-    def renamed(name: str) -> str:
-        if has_prefix or not name.startswith(prefix):
-            return name
-        return name.removeprefix(prefix)
-
-    return {renamed(name): layout for name, layout in layouts.items()}
+    if hasattr(model, model.base_model_prefix):
+        return dict(layouts)
+    return {name.removeprefix(prefix): described for name, described in layouts.items()}

@@ -7,7 +7,7 @@ description this version does not know, a tensor that is missing or of another s
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -107,6 +107,15 @@ def quantization_config(layouts: Mapping[str, Layout]) -> dict[str, Any]:
     """
     tensors = {name: layouts[name].as_dict() for name in sorted(layouts)}
     return {"quant_method": METHOD, "format_version": VERSION, "tensors": tensors}
+
+
+def guard_of(names: Iterable[str]) -> str:
+    """The name under which a checkpoint also holds an empty tensor: the first packed weight's own.
+
+    A reader that does not know the format takes this tensor for the weight, and stops at its shape, [0], instead of
+    carrying on with weights it made up.
+    """
+    return min(names)
 
 
 def read_layouts(config: Mapping[str, Any]) -> dict[str, Layout]:

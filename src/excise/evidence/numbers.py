@@ -41,7 +41,7 @@ _WRITTEN: dict[str, Callable[[float], str]] = {
     "count": "{:,.0f}".format,
     "fraction": lambda value: f"{100 * value:.1f} %",
     "time": lambda value: f"{three(value)} ms",
-    "rate": lambda value: f"{three(value)} tokens/s",
+    "rate": lambda value: f"{three(value)} tok/s",
     "bits": "{:.3f}".format,
     "nats": lambda value: f"{value:.3f}" if value >= 0.001 or value == 0 else f"{value:.1e}",
     "number": three,
@@ -55,7 +55,7 @@ def percent(ratio: float) -> str:
     change = 100 * (ratio - 1)
     digits = 0 if abs(change) >= 10 else 1
     text = f"{change:+.{digits}f}".replace("-", "−")
-    return "0 %" if float(f"{change:.{digits}f}") == 0 else f"{text} %"
+    return "±0 %" if float(f"{change:.{digits}f}") == 0 else f"{text} %"
 
 
 def change(measure: Mapping[str, Any]) -> str:
@@ -67,7 +67,8 @@ def interval(name: str, measure: Mapping[str, Any]) -> str:
     """The 95 % interval: of the change where there is one, else of the value."""
     bounds = measure.get("interval") or {}
     if bounds.get("ratio"):
-        return " … ".join(percent(end) for end in bounds["ratio"])
+        low, high = (percent(end) for end in bounds["ratio"])
+        return f"{low.removesuffix(' %') if high.endswith('%') else low} … {high}"
     if bounds.get("after"):
         return " … ".join(shown(name, end) for end in bounds["after"])
     return ""

@@ -9,9 +9,12 @@ import io
 import itertools
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup, escape
 
 from excise.evidence import numbers
 
@@ -49,7 +52,9 @@ _LONGEST_LABEL = 26
 
 
 @contextmanager
-def _figure(name: str, height: float, columns: int = 1) -> Iterator[tuple[Figure, Sequence[Axes], Callable[[], str]]]:
+def _figure(
+    name: str, height: float, columns: int = 1, chinese: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[tuple[Figure, Sequence[Axes], Callable[[], str]]]:
     """A figure, its axes, and how to render it. No pyplot: nothing global is opened or set."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -59,10 +64,10 @@ def _figure(name: str, height: float, columns: int = 1) -> Iterator[tuple[Figure
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure = Figure(figsize=(_WIDTH, height), layout="constrained")
         axes = figure.subplots(1, columns, squeeze=False)[0]
-        yield figure, list(axes), lambda: _svg(figure)
+        yield figure, list(axes), lambda: _svg(figure, chinese)
 
 
-def _svg(figure: Figure) -> str:
+def _svg(figure: Figure, chinese: Mapping[str, str]) -> str:
     stream = io.StringIO()
     figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     text = stream.getvalue()
@@ -73,20 +78,29 @@ def _svg(figure: Figure) -> str:
     text = re.sub(r'(<svg [^>]*?) ?width="[^"]*"', r"\1", text, count=1)
     text = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", text)
     text = re.sub(r' xmlns(:xlink)?="[^"]*"', "", text)  # not needed inside HTML
+    for english, translated in chinese.items():
+        label = Markup('><tspan lang="en">{}</tspan><tspan lang="zh">{}</tspan></text>').format(english, translated)
+        text = text.replace(f">{escape(english)}</text>", label)
     for mark, variable in _VARIABLES.items():
         text = text.replace(mark, variable)
     return text.replace("<svg ", '<svg role="img" ', 1)
 
 
-def before_after(name: str, rows: Sequence[tuple[str, float, float]], shown: Callable[[float], str]) -> str:
+def before_after(
+    name: str,
+    rows: Sequence[tuple[str, float, float]],
+    shown: Callable[[float], str],
+    chinese: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """Horizontal bars, two a row.
 
     Args:
         name: Of the figure, unique on its page.
         rows: (label, before, after).
         shown: Writes a value beside its bar.
+        chinese: Labels in Chinese by their English.
     """
-    with _figure(name, 0.35 + 0.62 * len(rows)) as (_, (axes,), render):
+    with _figure(name, 0.35 + 0.62 * len(rows), chinese=chinese) as (_, (axes,), render):
         most = max((max(b, a) for _, b, a in rows), default=0) or 1
         for place, (_, before, after) in enumerate(rows):
             for value, colour, shift in ((before, BEFORE, -0.19), (after, AFTER, 0.19)):
@@ -122,6 +136,7 @@ def histogram(name: str, edges: Sequence[float], counts: Sequence[float]) -> str
         axes.bar(edges[:-1], counts, width=[w * 0.92 for w in widths], align="edge", color=AFTER)
         axes.set_xlim(edges[0], edges[-1])
         axes.set_yticks([])
+        axes.locator_params(axis="x", nbins=5)
         for left, width, count in zip(edges, widths, counts, strict=False):
             if count:
                 axes.text(left + 0.46 * width, count, f"{count:,.0f}", ha="center", va="bottom", fontsize=9)

@@ -39,7 +39,9 @@ def write(path: Path, evidence: Mapping[str, Any]) -> None:
 
 def page(evidence: Mapping[str, Any]) -> str:
     """The page as text."""
-    stages = list(evidence["stages"]) if evidence["kind"] == "run" else [evidence]
+    whole = evidence["kind"] == "run"
+    stages = list(evidence["stages"]) if whole else [evidence]
+    shown = [stage for stage in stages if stage["kind"] in _HEADLINES]
     title, lead, outcome = _headline(evidence)
     text: str = _template().render(
         title=f"{evidence['kind']} · Excise",
@@ -47,7 +49,8 @@ def page(evidence: Mapping[str, Any]) -> str:
         headline=title,
         lead=lead,
         outcome=outcome,
-        parts=[_part(stage, f"s{i}-", alone=len(stages) == 1) for i, stage in enumerate(stages)],
+        steps=[_step(stage) for stage in stages] if whole else [],
+        parts=[_part(stage, f"s{i}-", alone=not whole) for i, stage in enumerate(shown)],
         data=json.dumps(evidence, indent=1, ensure_ascii=False, sort_keys=True),
     )
     return text
@@ -79,7 +82,7 @@ def _headline(evidence: Mapping[str, Any]) -> tuple[Markup, Markup, str]:
         title, lead, outcome = _headline(told[-1])
         earlier = [_headline(s)[0] + Markup(both(". ", "。")) for s in told[:-1] if s["kind"] == "clean"]
         return title, Markup("").join([*earlier, lead]), outcome
-    return _HEADLINES[kind](evidence) if kind in _HEADLINES else (word(f"kind.{kind}"), Markup(""), "plain")
+    return _HEADLINES[kind](evidence)
 
 
 def _clean_headline(evidence: Mapping[str, Any]) -> tuple[Markup, Markup, str]:
@@ -127,6 +130,23 @@ _HEADLINES: dict[str, Callable[[Mapping[str, Any]], tuple[Markup, Markup, str]]]
     "compress": _compress_headline,
     "compare": _compare_headline,
 }
+
+
+def _step(stage: Mapping[str, Any]) -> dict[str, Any]:
+    """One line of a run's table: what the stage did, what came of it, how long it took."""
+    kind, line = stage["kind"], Markup("")
+    if kind in _HEADLINES:
+        line = _headline(stage)[0]
+    elif kind == "gather":
+        files = stage["files"].values()
+        records, size = sum(f["records"] for f in files), sum(f["bytes"] for f in files)
+        line = word("gather.line", records=f"{records:,}", size=numbers.size(size))
+    elif kind == "split":
+        line = word("split.line", **{side: f"{count:,}" for side, count in stage["records"].items()})
+    elif kind == "pretrain":
+        losses = {side: f"{stage[f'{side}_loss_nats']:.2f}" for side in ("first", "last")}
+        line = word("pretrain.line", parameters=f"{stage['parameters']:,}", **losses)
+    return {"kind": word(f"kind.{kind}"), "line": line, "seconds": stage.get("seconds")}
 
 
 def _part(evidence: Mapping[str, Any], prefix: str, *, alone: bool) -> dict[str, Any]:
@@ -180,7 +200,7 @@ def _compress_plots(evidence: Mapping[str, Any], prefix: str) -> dict[str, str]:
         if name in evidence.get("before", {}) and name in evidence.get("after", {})
     ]
     if rows:
-        found["sizes"] = plots.before_after(prefix + "sizes", rows, numbers.size)
+        found["sizes"] = plots.before_after(prefix + "sizes", rows, numbers.size, _CHINESE)
     errors = [_error(layer) for layer in evidence.get("layers", [])]
     if any(e for e in errors if e):
         found["layers"] = plots.layer_errors(prefix + "layers", [e or 0.0 for e in errors])
@@ -206,13 +226,17 @@ def _compare_plots(evidence: Mapping[str, Any], prefix: str) -> dict[str, str]:
         for name in ("bytes", "tensor_bytes", "zstd_bytes", "memory")
         if name in measures
     ]
-    found = {"sizes": plots.before_after(prefix + "sizes", rows, numbers.size)}
+    found = {"sizes": plots.before_after(prefix + "sizes", rows, numbers.size, _CHINESE)}
     timed = [name for name in ("latency", "prefill") if name in evidence["speed"]]
     if timed:
         panels = [(evidence["speed"][name]["before"], evidence["speed"][name]["after"]) for name in timed]
         writers = [functools.partial(numbers.shown, name) for name in timed]
         found["speed"] = plots.spread(prefix + "speed", panels, writers)
     return found
+
+
+#: Labels inside figures.
+_CHINESE = dict(quantity.label for quantity in QUANTITIES.values())
 
 
 def _counts(sources: Any) -> dict[str, int]:

@@ -75,7 +75,7 @@ def compare(
     if beside is not None:
         _preflight(beside, after, overwrite)
     with tempfile.TemporaryDirectory(prefix="excise-") as scratch:
-        corpus = _open_data(data, Path(scratch), text)
+        corpus = _open_data(data, Path(scratch), text, progress)
         texts, ids = _texts(corpus)
         settings = {"goal": [str(g) for g in goals], "windows": windows, "seed": seed, "text": text}
         journal = None
@@ -254,12 +254,14 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _open_data(data: str | Path | Sequence[str | Path] | Corpus, scratch: Path, text: str | None) -> Corpus:
+def _open_data(
+    data: str | Path | Sequence[str | Path] | Corpus, scratch: Path, text: str | None, progress: Progress
+) -> Corpus:
     if isinstance(data, Corpus):
         return data
     from excise.adapters.files import open_corpus
 
-    corpus, _ = open_corpus(data, scratch, text=text, on=None, id=None, label=None, corrupt="stop")
+    corpus, _ = open_corpus(data, scratch, text=text, progress=progress)
     return corpus
 
 

@@ -11,7 +11,6 @@ class FakeModel:
     vocabulary = WORDS
     separator = 0
     longest = None
-    config: dict = {}
 
     def __init__(self, noise=0.0, zeros=0.0, seed=0):
         draw = torch.Generator().manual_seed(seed)
@@ -19,6 +18,7 @@ class FakeModel:
         table += noise * torch.randn(WORDS, WORDS, generator=torch.Generator().manual_seed(seed + 1))
         self.table = torch.where(torch.rand(WORDS, WORDS, generator=draw) < zeros, 0.0, table)
         self.seen = []
+        self.config = {}
 
     def encode(self, text):
         return [1 + b % (WORDS - 1) for b in text.encode()]

@@ -18,14 +18,14 @@ __version__ = "0.1.0"
 _HOMES = {
     "Corpus": "excise.corpus",
     "Ledger": "excise.ledger",
-    "clean": "excise.pipeline",
-    "compare": "excise.pipeline",
-    "compress": "excise.pipeline",
-    "demo": "excise.pipeline",
-    "explain": "excise.pipeline",
-    "load": "excise.pipeline",
-    "restore": "excise.pipeline",
-    "run": "excise.pipeline",
+    "clean": "excise.pipeline.clean",
+    "compare": "excise.pipeline.compare",
+    "compress": "excise.pipeline.compress",
+    "demo": "excise.pipeline.run",
+    "explain": "excise.pipeline.explain",
+    "load": "excise.pipeline.load",
+    "restore": "excise.pipeline.restore",
+    "run": "excise.pipeline.run",
 }
 
 __all__ = ["Corpus", "Ledger", "clean", "compare", "compress", "demo", "explain", "load", "restore", "run"]

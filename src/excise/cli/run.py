@@ -34,11 +34,11 @@ def run(
 
     Example: excise run recipe.yaml -o OUT
     """
-    from excise import pipeline
     from excise.cli.progress import bars
+    from excise.pipeline.run import run as verb
 
     with bars() as progress:
-        result = pipeline.run(recipe, out, overwrite=overwrite, progress=progress)
+        result = verb(recipe, out, overwrite=overwrite, progress=progress)
     _show(result, as_json)
 
 
@@ -52,11 +52,11 @@ def demo(
 
     Example: excise demo
     """
-    from excise import pipeline
     from excise.cli.progress import bars
+    from excise.pipeline.run import demo as verb
 
     with bars() as progress:
-        result = pipeline.demo(out, overwrite=overwrite, progress=progress)
+        result = verb(out, overwrite=overwrite, progress=progress)
     _show(result, as_json)
 
 

@@ -1,0 +1,138 @@
+"""Skeleton: a network with its buffers but without its weights, which come and go block by block."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from excise.adapters.checkpoint import Checkpoint
+from excise.errors import InputError
+
+
+@contextlib.contextmanager
+def weightless() -> Iterator[None]:
+    """Modules made in here keep their parameters on the meta device, which takes no memory.
+
+    Buffers stay real: rotary frequencies are computed by their modules and are in no checkpoint. A parameter goes to
+    the meta device when it is registered, which is before `reset_parameters` would fill it. One that is there already
+    is left alone, so that tied parameters stay one object.
+    """
+    register = nn.Module.register_parameter
+
+    def on_meta(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        register(module, name, parameter)
+        if parameter is not None and not parameter.is_meta:
+            module._parameters[name] = nn.Parameter(parameter.detach().to("meta"), requires_grad=False)
+
+    nn.Module.register_parameter = on_meta  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        nn.Module.register_parameter = register  # type: ignore[method-assign]
+
+
+def compute_dtype(checkpoint: Checkpoint) -> torch.dtype:
+    """The dtype the model runs in: what config.json says, else that of the first float tensor."""
+    named = checkpoint.config.get("dtype") or checkpoint.config.get("torch_dtype")
+    if named is None:
+        stored = {"BF16": "bfloat16", "F16": "float16", "F32": "float32", "F64": "float64"}
+        named = next((stored[e.dtype] for e in checkpoint.entries.values() if e.dtype in stored), "float32")
+    dtype = getattr(torch, str(named).removeprefix("torch."), None)
+    if not isinstance(dtype, torch.dtype):
+        raise InputError(
+            f"dtype is {named!r}; expected bfloat16, float16 or float32", checkpoint.folder / "config.json"
+        )
+    return dtype
+
+
+def build(checkpoint: Checkpoint) -> Any:
+    """The checkpoint's network without weights.
+
+    Raises:
+        InputError: config.json is not that of a decoder transformers knows.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    path = checkpoint.folder / "config.json"
+    try:
+        config = AutoConfig.from_pretrained(checkpoint.folder, local_files_only=True)
+        with weightless():
+            network = AutoModelForCausalLM.from_config(config, dtype=compute_dtype(checkpoint))
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, ZeroDivisionError) as error:
+        told = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(
+            f"transformers cannot build a causal language model from this: {told}. Handled are decoders that "
+            "AutoModelForCausalLM knows",
+            path,
+        ) from error
+    return network.eval()
+
+
+class Weights:
+    """Fills parts of a skeleton from its checkpoint and empties them again.
+
+    Args:
+        network: The skeleton.
+        checkpoint: Where its weights are.
+
+    Raises:
+        InputError: A weight is missing or has another shape than config.json implies.
+    """
+
+    def __init__(self, network: Any, checkpoint: Checkpoint) -> None:
+        self._network, self._checkpoint = network, checkpoint
+        base = getattr(network, "base_model_prefix", "")
+        self.stored: dict[str, str] = {}
+        for name, parameter in network.named_parameters():
+            found = next((n for n in _spellings(name, base, network) if n in checkpoint.entries), None)
+            if found is None:
+                raise InputError(
+                    f"{name} is missing from the weights; config.json promises it as {list(parameter.shape)}. "
+                    "The checkpoint is incomplete or its config belongs to another model",
+                    checkpoint.folder,
+                )
+            shape = checkpoint.entries[found].shape
+            if shape != tuple(parameter.shape):
+                raise InputError(
+                    f"{found} is {list(shape)}, but config.json makes it {list(parameter.shape)}. Put the right "
+                    "config.json beside the weights",
+                    checkpoint.folder / checkpoint.entries[found].file,
+                )
+            self.stored[name] = found
+
+    def fill(self, names: list[str]) -> None:
+        """Read these parameters, in the dtype the network runs in."""
+        by_stored = {self.stored[n]: n for n in names}
+        for stored, tensor in self._checkpoint.read(by_stored):
+            name = by_stored[stored]
+            old = self._network.get_parameter(name)
+            self._put(name, old, tensor.to(old.dtype))
+
+    def empty(self, names: list[str]) -> None:
+        """Let these parameters go."""
+        for name in names:
+            old = self._network.get_parameter(name)
+            self._put(name, old, old.detach().to("meta"))
+
+    def _put(self, name: str, old: nn.Parameter, tensor: torch.Tensor) -> None:
+        new = nn.Parameter(tensor, requires_grad=False)
+        for path in self._places(name, old):
+            owner, _, own = path.rpartition(".")
+            self._network.get_submodule(owner)._parameters[own] = new
+
+    def _places(self, name: str, old: nn.Parameter) -> list[str]:
+        """Every name of a parameter; more than one where it is tied."""
+        tied = [n for n, p in self._network.named_parameters(remove_duplicate=False) if p is old]
+        return tied or [name]
+
+
+def _spellings(name: str, base: str, network: Any) -> list[str]:
+    """The names a parameter goes by in files: with and without the base model's prefix, and those it is tied to."""
+    parameter = network.get_parameter(name)
+    tied = [n for n, p in network.named_parameters(remove_duplicate=False) if p is parameter]
+    without = [n.removeprefix(base + ".") for n in tied if base and n.startswith(base + ".")]
+    return [*tied, *without]

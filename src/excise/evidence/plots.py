@@ -164,7 +164,7 @@ def layer_errors(name: str, errors: Sequence[float]) -> str:
 def spread(
     name: str, panels: Sequence[tuple[dict[str, Any], dict[str, Any]]], shown: Sequence[Callable[[float], str]]
 ) -> str:
-    """Rounds of both models, one panel a quantity: dots, the middle half, the median.
+    """Rounds of both models, one panel a quantity: a bar to the median, the middle half, a dot a round.
 
     Args:
         name: Of the figure.
@@ -174,7 +174,8 @@ def spread(
     with _figure(name, 1.75, columns=len(panels)) as (_, panes, render):
         for axes, sides, write in zip(panes, panels, shown, strict=True):
             for place, (side, colour) in enumerate(zip(sides, (BEFORE, AFTER), strict=True)):
-                axes.barh(place, side["high"] - side["low"], left=side["low"], height=0.36, color=colour, alpha=0.35)
+                axes.barh(place, side["median"], height=0.36, color=colour, alpha=0.25)
+                axes.barh(place, side["high"] - side["low"], left=side["low"], height=0.36, color=colour, alpha=0.5)
                 axes.scatter(side["rounds"], [place] * len(side["rounds"]), s=14, color=colour, linewidths=0)
                 axes.plot([side["median"]] * 2, [place - 0.26, place + 0.26], color=colour, linewidth=2)
                 axes.text(side["median"], place - 0.33, write(side["median"]), ha="center", va="bottom", fontsize=10)

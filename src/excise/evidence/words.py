@@ -128,9 +128,9 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "caption.sizes": ("Pale: before. Strong: after.", "浅色为之前，深色为之后。"),
     "caption.speed": (
-        "Each dot is one round, both models in turn; the bar is the median, the band the middle half. "
+        "Each dot is one round, both models in turn; the bar ends at the median, the band is the middle half. "
         "Left: milliseconds to write a token, less is better. Right: tokens read in a second, more is better.",
-        "每个点是一轮测量，两个模型轮流进行；竖线为中位数，色带为中间一半。"
+        "每个点是一轮测量，两个模型轮流进行；条形止于中位数，色带为中间一半。"
         "左：生成一个词元的毫秒数，越少越好；右：每秒读入的词元数，越多越好。",
     ),
     "caption.slices": ("Mean loss per token in nats; lower is better.", "每词元平均损失（奈特），越低越好。"),

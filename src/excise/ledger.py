@@ -10,7 +10,7 @@ streams: `replay` makes the cleaned source from the original, `undo` the origina
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,11 +163,7 @@ class Ledger:
 
     def cuts(self, source: str) -> Iterator[Cut]:
         """The cuts of one source, in order, streamed by row group."""
-        with pq.ParquetFile(self.folder / "removed.parquet") as file:
-            for group in range(file.num_row_groups):
-                table = file.read_row_group(group)
-                for row in table.filter(pc.equal(table["source"], source)).to_pylist():
-                    yield Cut(row["start"], row["original"], row["replacement"])
+        return cuts_in(self.folder / "removed.parquet", source)
 
     def diff(self, other: Ledger) -> dict[str, list[str]]:
         """Ids decided on here only, there only, and differently in both."""
@@ -183,6 +179,18 @@ class Ledger:
         return {i: (a, f, p) for i, a, f, p in zip(*columns, strict=True)}
 
 
+def cuts_in(path: Path, source: str) -> Iterator[Cut]:
+    """The cuts of one source out of a removed.parquet; row groups of other sources are not read."""
+    with pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            bounds = file.metadata.row_group(group).column(0).statistics
+            if bounds is not None and bounds.has_min_max and not bounds.min <= source <= bounds.max:
+                continue
+            table = file.read_row_group(group)
+            for row in table.filter(pc.equal(table["source"], source)).to_pylist():
+                yield Cut(row["start"], row["original"], row["replacement"])
+
+
 def write_decisions(folder: Path, decisions: pa.Table) -> Path:
     """Write DECISIONS; the same rows give the same bytes."""
     path = folder / "decisions.parquet"
@@ -190,9 +198,14 @@ def write_decisions(folder: Path, decisions: pa.Table) -> Path:
     return path
 
 
-def write_sources(folder: Path, sources: Iterable[tuple[Source, str]]) -> Path:
-    """Write sources.json: each source and how it is restored ('cuts', 'original' or 'content')."""
+def write_sources(folder: Path, sources: Iterable[tuple[Source, Mapping[str, Any]]]) -> Path:
+    """Write sources.json: each source and how it is restored.
+
+    Args:
+        folder: The ledger.
+        sources: With each, plain JSON values: `restore` ('same', 'cuts', 'original' or 'content'), and what that needs.
+    """
     path = folder / "sources.json"
-    listing = [{**s.as_dict(), "path": Path(s.path).name, "restore": how} for s, how in sources]
+    listing = [{**s.as_dict(), "path": Path(s.path).name, **how} for s, how in sources]
     path.write_text(json.dumps(listing, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path

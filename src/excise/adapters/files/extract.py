@@ -1,0 +1,314 @@
+"""Extract: text, id and label out of a block of records, by pyarrow where it can, by Python where it cannot.
+
+pyarrow is given the few fields that are needed, with their types, so nothing is guessed: a text that looks like a date
+stays a text. Wherever it refuses a block, or a record needs a closer look, the whole block is read again record by
+record with Python's own parsers, which know the line of an error and spell numbers as they stand in the file.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.json as pajson
+
+from excise.adapters.files import views
+from excise.adapters.files.spans import Block
+from excise.adapters.files.views import NotTextError, View
+
+_RETURN, _NEWLINE = 13, 10
+_LONGEST_BLOCK = (1 << 31) - 64  # pyarrow counts the bytes of a block in 32 bits
+_LONGEST_CELL = (1 << 31) - 1
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What to take from each record of one source.
+
+    Attributes:
+        view: The text.
+        id: Field with the user's ids.
+        label: Field with labels.
+        types: Arrow types of those fields in JSON, None where only Python can spell them.
+        known: Fields that are known to be there.
+        header: Names of a csv's columns.
+        delimiter: Between a csv's fields.
+        quoted: Whether quotes enclose a csv's fields.
+    """
+
+    view: View
+    id: str | None = None
+    label: str | None = None
+    types: Mapping[str, pa.DataType | None] = field(default_factory=dict)
+    known: frozenset[str] = frozenset()
+    header: tuple[str, ...] = ()
+    delimiter: str = ","
+    quoted: bool = True
+
+    @property
+    def needed(self) -> list[str]:
+        """All fields to read, each once."""
+        return list(dict.fromkeys([*self.view.fields, *(f for f in (self.id, self.label) if f is not None)]))
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What was taken from the readable records of a block.
+
+    Attributes:
+        texts: large_string [readable].
+        ids: string [readable], or None without an id field.
+        labels: string [readable], or None without a label field.
+        bad: Index in the block and reason of each record that could not be read; the arrays lack these.
+        seen: Fields that some record has.
+    """
+
+    texts: pa.Array
+    ids: pa.Array | None
+    labels: pa.Array | None
+    bad: tuple[tuple[int, str], ...] = ()
+    seen: frozenset[str] = frozenset()
+
+
+class BadRecordError(Exception):
+    """A record that cannot be read, with the reason."""
+
+
+def from_json(block: Block, layout: Layout) -> Columns:
+    """Columns of JSON objects."""
+    table = _json_table(block, layout)
+    taken = None if table is None else take(table, layout)
+    return taken if taken is not None else _one_by_one(block, layout, _json_record)
+
+
+def from_csv(block: Block, layout: Layout) -> Columns:
+    """Columns of csv rows (without the header)."""
+    table = _csv_table(block, layout)
+    taken = None if table is None else take(table, layout)
+    return taken if taken is not None else _one_by_one(block, layout, _csv_record)
+
+
+def from_lines(block: Block, layout: Layout) -> Columns:
+    """Columns of text lines: the line without its end is the text."""
+    region = block.data[_first(block) : _last(block)]
+    whole = len(block.starts) > 0 and bool((block.starts[1:] == block.stops[:-1]).all())
+    if whole and b"\0" not in region and _is_utf8(region):
+        offsets = np.append(block.starts, block.stops[-1]) - block.starts[0]
+        texts = pa.LargeStringArray.from_buffers(len(block.starts), pa.py_buffer(offsets), pa.py_buffer(region))
+        return Columns(pc.utf8_rtrim(texts, "\r\n"), None, None, seen=frozenset(layout.view.fields))
+    return _one_by_one(block, layout, _line_record)
+
+
+def _first(block: Block) -> int:
+    return int(block.starts[0]) if len(block.starts) else 0
+
+
+def _last(block: Block) -> int:
+    return int(block.stops[-1]) if len(block.stops) else 0
+
+
+def _is_utf8(data: bytes) -> bool:
+    offsets = pa.py_buffer(np.array([0, len(data)], np.int64))
+    try:
+        pa.LargeStringArray.from_buffers(1, offsets, pa.py_buffer(data)).validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _json_table(block: Block, layout: Layout) -> pa.Table | None:
+    types = layout.types
+    region = block.data[_first(block) : _last(block)]
+    if not len(block.starts) or len(region) > _LONGEST_BLOCK or any(types[f] is None for f in layout.needed):
+        return None
+    body = np.frombuffer(block.data, np.uint8)
+    ends = block.stops - (body[block.stops - 1] == _NEWLINE)
+    ends -= body[np.maximum(ends - 1, 0)] == _RETURN
+    # pyarrow reads a stream of values and does not care where lines end: each record must be one object by itself
+    if not ((body[block.starts] == ord("{")).all() and (body[np.maximum(ends - 1, 0)] == ord("}")).all()):
+        return None
+    if not _is_utf8(region):
+        return None
+    try:
+        table = pajson.read_json(
+            pa.BufferReader(region),
+            read_options=pajson.ReadOptions(use_threads=False, block_size=len(region) + 1),
+            parse_options=pajson.ParseOptions(
+                explicit_schema=pa.schema([(name, types[name]) for name in layout.needed]),
+                newlines_in_values=True,
+                unexpected_field_behavior="ignore",
+            ),
+        )
+    except (pa.ArrowInvalid, UnicodeDecodeError):
+        return None
+    return table if table.num_rows == len(block.starts) else None
+
+
+def _csv_table(block: Block, layout: Layout) -> pa.Table | None:
+    region = block.data[_first(block) : _last(block)]
+    if not len(block.starts) or len(region) > _LONGEST_BLOCK or b"\0" in region or not _is_utf8(region):
+        return None
+    try:
+        table = pacsv.read_csv(
+            pa.BufferReader(region),
+            read_options=pacsv.ReadOptions(
+                use_threads=False, block_size=len(region) + 1, column_names=list(layout.header)
+            ),
+            parse_options=pacsv.ParseOptions(
+                delimiter=layout.delimiter,
+                quote_char='"' if layout.quoted else False,
+                newlines_in_values=True,
+            ),
+            convert_options=pacsv.ConvertOptions(
+                include_columns=layout.needed,
+                column_types={name: pa.large_string() for name in layout.needed},
+                strings_can_be_null=False,
+            ),
+        )
+    except pa.ArrowInvalid:
+        return None
+    return table if table.num_rows == len(block.starts) else None
+
+
+def take(table: pa.Table, layout: Layout) -> Columns | None:
+    """Columns of a table; None where some record needs a closer look."""
+    raw = {name: _one_chunk(table[name]) for name in layout.needed}
+    lacking = np.ones(table.num_rows, bool)
+    for name in layout.view.fields:
+        lacking &= raw[name].is_null().to_numpy(zero_copy_only=False)
+    if lacking.any() or (layout.id is not None and raw[layout.id].null_count):
+        return None
+    try:
+        columns = {name: views.spelled_array(array) for name, array in raw.items()}
+    except NotTextError:
+        return None
+    taken = composed(columns, layout)
+    return replace(taken, seen=frozenset(name for name, array in raw.items() if array.null_count < len(array)))
+
+
+def composed(columns: Mapping[str, pa.Array], layout: Layout) -> Columns:
+    """Columns from the fields' values, which are text."""
+    return Columns(
+        views.filled(layout.view, columns),
+        None if layout.id is None else columns[layout.id].cast(pa.string()),
+        None if layout.label is None else columns[layout.label].cast(pa.string()),
+    )
+
+
+def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
+
+
+def _one_by_one(block: Block, layout: Layout, read: Callable[[bytes, Layout], dict[str, Any]]) -> Columns:
+    texts: list[str] = []
+    ids: list[str] = []
+    labels: list[str | None] = []
+    bad: list[tuple[int, str]] = []
+    seen: set[str] = set()
+    for index in range(len(block.starts)):
+        try:
+            record = read(block.record(index), layout)
+            text, id_, label = _fields(record, layout)
+        except BadRecordError as error:
+            bad.append((index, str(error)))
+            continue
+        seen.update(record.keys() & set(layout.needed))
+        texts.append(text)
+        ids.append(id_)
+        labels.append(label)
+    return Columns(
+        pa.array(texts, pa.large_string()),
+        None if layout.id is None else pa.array(ids, pa.string()),
+        None if layout.label is None else pa.array(labels, pa.string()),
+        tuple(bad),
+        frozenset(seen),
+    )
+
+
+def _fields(record: dict[str, Any], layout: Layout) -> tuple[str, str, str | None]:
+    if not any(name in record for name in layout.view.fields):
+        wanted = " or ".join(repr(name) for name in layout.view.fields)
+        raise BadRecordError(f"the record has no field {wanted}; it has {views.listed(record)}. Choose one with --text")
+    try:
+        text = views.filled_one(layout.view, record)
+        label = None if layout.label is None else record.get(layout.label)
+        label = None if label is None else _whole(views.spelled(label))
+        id_ = ""
+        if layout.id is not None:
+            if record.get(layout.id) is None:
+                raise BadRecordError(f"the record has no id in {layout.id!r}; it has {views.listed(record)}")
+            id_ = _whole(views.spelled(record[layout.id]))
+    except NotTextError as error:
+        raise BadRecordError(f"{error}, not text") from error
+    return _whole(text), id_, label
+
+
+def _whole(text: str) -> str:
+    """Lone surrogates, which UTF-8 cannot hold, as the escapes they were written with."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _decode(data: bytes) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadRecordError(
+            f"byte {error.start + 1} of the record (0x{data[error.start]:02x}) is not UTF-8; "
+            "convert the file with iconv"
+        ) from error
+
+
+def _json_record(data: bytes, layout: Layout) -> dict[str, Any]:
+    text = _decode(data)
+    try:
+        record = json.loads(text, parse_int=str, parse_float=str)
+    except json.JSONDecodeError as error:
+        nul = "; the record holds NUL bytes" if "\0" in text else ""
+        raise BadRecordError(f"not JSON: {error.msg} (column {error.colno}){nul}") from error
+    except RecursionError as error:
+        raise BadRecordError("not readable: nested too deeply") from error
+    if not isinstance(record, dict):
+        kind = {list: "a list", str: "a text", bool: "true or false"}.get(type(record), "a number or null")
+        raise BadRecordError(f"expected a JSON object, found {kind}")
+    return record
+
+
+def _csv_record(data: bytes, layout: Layout) -> dict[str, Any]:
+    text = _decode(data)
+    if "\0" in text:
+        raise BadRecordError("the record holds NUL bytes; is this a text file?")
+    cells = csv_cells(text, layout.delimiter, layout.quoted)
+    if len(cells) != len(layout.header):
+        raise BadRecordError(f"the row has {len(cells)} fields, the header {len(layout.header)}")
+    return dict(zip(layout.header, cells, strict=True))
+
+
+def csv_cells(text: str, delimiter: str, quoted: bool) -> Sequence[str]:
+    """The fields of one csv row."""
+    before = csv.field_size_limit(_LONGEST_CELL)
+    try:
+        rows = csv.reader(
+            io.StringIO(text, newline=""),
+            delimiter=delimiter,
+            quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
+        )
+        return next(rows, [])
+    except csv.Error as error:
+        raise BadRecordError(f"not csv: {error}") from error
+    finally:
+        csv.field_size_limit(before)
+
+
+def _line_record(data: bytes, layout: Layout) -> dict[str, Any]:
+    text = _decode(data)
+    if "\0" in text:
+        raise BadRecordError("the line holds NUL bytes; is this a text file, or UTF-16?")
+    return {layout.view.fields[0]: text.rstrip("\r\n")}

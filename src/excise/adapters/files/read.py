@@ -1,0 +1,265 @@
+"""Read: each source once, into an Arrow view of its records and a list of the records that could not be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NoReturn, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
+
+from excise.adapters.files import columnar, containers
+from excise.adapters.files.extract import Columns, Layout
+from excise.adapters.files.find import Input, Inputs, find
+from excise.adapters.files.layouts import Fields, parsed
+from excise.adapters.files.spans import Block
+from excise.corpus import BATCH, Corpus, Source
+from excise.errors import InputError
+from excise.journal import Journal, Progress, silent, written_aside
+
+#: Records that could not be read: their place in the source, and why.
+REJECTS = pa.schema(
+    [
+        pa.field("row", pa.int64(), nullable=False),
+        pa.field("start", pa.int64(), nullable=False),
+        pa.field("stop", pa.int64(), nullable=False),
+        pa.field("line", pa.int64(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+    ]
+)
+
+
+class Step(Protocol):
+    """`Journal.step`, or something that just does the work."""
+
+    def __call__(
+        self, name: str, work: Callable[[], Mapping[str, Any] | None], files: Sequence[Path] = ()
+    ) -> dict[str, Any]:
+        """Do a step once and return what it returned."""
+
+
+def just_do(name: str, work: Callable[[], Mapping[str, Any] | None], files: Sequence[Path] = ()) -> dict[str, Any]:
+    """A Step without a journal."""
+    return dict(work() or {})
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A corpus as it was read.
+
+    Attributes:
+        corpus: Sources and views of the readable records.
+        rejects: One entry a source: the file with REJECTS.
+        contents: One entry a source: XXH3-128 of the decoded bytes; '' for columnar sources.
+    """
+
+    corpus: Corpus
+    rejects: tuple[Path, ...]
+    contents: tuple[str, ...]
+
+    def rejects_of(self, index: int) -> pa.Table:
+        """The records of one source that could not be read."""
+        with pa.memory_map(str(self.rejects[index])) as mapped:
+            return pa.ipc.open_file(mapped).read_all()
+
+
+def open_corpus(
+    data: str | Path | Sequence[str | Path],
+    folder: Path,
+    *,
+    text: str | None = None,
+    on: str | None = None,
+    id: str | None = None,
+    label: str | None = None,
+    corrupt: Literal["stop", "reject"] = "stop",
+    journal: Journal | None = None,
+    progress: Progress = silent,
+) -> tuple[Corpus, pa.Table]:
+    """A corpus from files, for whoever only reads it.
+
+    Args:
+        data: A file, a directory, a glob, or a list of those.
+        folder: Where the views are laid; inside the journal's folder if there is a journal.
+        text: Field or template; detected if None.
+        on: Field on which alone duplicates are found, instead of `text`.
+        id: Field with ids; file name and row if None.
+        label: Field with labels.
+        corrupt: 'stop' at the first record that cannot be read, or 'reject' those and go on.
+        journal: Goes on where an earlier run stopped.
+        progress: Told how many bytes were read.
+
+    Returns:
+        The corpus, and REJECTS of all sources.
+
+    Raises:
+        InputError: A file or record cannot be read, there are no records, or two have the same id.
+    """
+    reading = read(
+        find(data, progress=progress),
+        folder,
+        Fields(text, on, id, label),
+        corrupt=corrupt,
+        step=just_do if journal is None else journal.step,
+        progress=progress,
+    )
+    rejects = [reading.rejects_of(index) for index in range(len(reading.rejects))]
+    return reading.corpus, pa.concat_tables(rejects)
+
+
+def read(
+    inputs: Inputs,
+    folder: Path,
+    fields: Fields,
+    *,
+    corrupt: Literal["stop", "reject"] = "stop",
+    step: Step = just_do,
+    progress: Progress = silent,
+) -> Reading:
+    """Read all inputs once; arguments and errors as of `open_corpus`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    total, done = sum(one.size_bytes for one in inputs.files), 0
+    sources, views, rejects, contents = [], [], [], []
+    for index, one in enumerate(inputs.files):
+        view, bad = folder / f"{index:06d}.arrow", folder / f"{index:06d}.rejects.arrow"
+
+        def work(one: Input = one, view: Path = view, bad: Path = bad, done: int = done) -> dict[str, Any]:
+            return _read_one(one, view, bad, fields, corrupt, lambda n: progress("reading", done + n, total))
+
+        result = step(f"read {one.name}", work, [view, bad])
+        sources.append(Source(**result["source"]))
+        contents.append(result["content"])
+        views.append(view)
+        rejects.append(bad)
+        done += one.size_bytes
+        progress("reading", done, total)
+    reading = Reading(Corpus(tuple(sources), tuple(views)), tuple(rejects), tuple(contents))
+    if not any(source.records for source in sources):
+        _refuse_empty(reading, inputs)
+    if fields.id is not None:
+        _refuse_doubles(reading.corpus, fields.id)
+    return reading
+
+
+def _read_one(
+    one: Input, view: Path, rejects: Path, fields: Fields, corrupt: str, told: Callable[[int], None]
+) -> dict[str, Any]:
+    on_disk, content = _Counted(told), xxhash.xxh3_128()
+    columns_of = one.format == "parquet"
+    found = columnar.parsed(one, fields, told) if columns_of else parsed(one, fields, _hashed(one, on_disk, content))
+    written, name = _Written(one, corrupt), ""
+    with written_aside(view) as file, pa.ipc.new_file(file, BATCH) as sink:
+        for block, columns, layout in found:
+            written.add(block, columns, layout, sink)
+            name = layout.view.name
+    if not columns_of and on_disk.hexdigest() != one.fingerprint:
+        raise InputError("the file was changed while it was being read; run the command again", one.name)
+    written.check()
+    with written_aside(rejects) as file, pa.ipc.new_file(file, REJECTS) as sink:
+        sink.write_table(pa.Table.from_pylist(written.rejects, schema=REJECTS))
+    source = Source(
+        one.name, str(one.path), one.format, one.compression, one.size_bytes, one.fingerprint, written.count, name
+    )
+    return {"source": source.as_dict(), "content": "" if columns_of else content.hexdigest()}
+
+
+def _refuse_empty(reading: Reading, inputs: Inputs) -> NoReturn:
+    shown = inputs.files[0].name if len(inputs.files) == 1 else inputs.root
+    for index, one in enumerate(inputs.files):
+        for bad in reading.rejects_of(index).slice(0, 1).to_pylist():
+            raise InputError(f"no record can be read; the first says: {bad['reason']}", one.name, bad["line"])
+    raise InputError("there are no records in it", shown)
+
+
+class _Counted:
+    """The digest of a file's bytes, which also tells how many there were so far."""
+
+    def __init__(self, told: Callable[[int], None]) -> None:
+        self._digest, self._told, self._count = xxhash.xxh3_128(), told, 0
+
+    def update(self, data: bytes) -> None:
+        self._digest.update(data)
+        self._count += len(data)
+        self._told(self._count)
+
+    def hexdigest(self) -> str:
+        return self._digest.hexdigest()
+
+
+def _hashed(one: Input, on_disk: containers.Digest, content: containers.Digest) -> Iterator[bytes]:
+    for chunk in containers.decoded(one.path, one.compression, one.name, on_disk):
+        content.update(chunk)
+        yield chunk
+
+
+class _Written:
+    """What has been written of one source so far."""
+
+    def __init__(self, one: Input, corrupt: str) -> None:
+        self._one, self._stop = one, corrupt == "stop"
+        self._row = self.count = 0
+        self.rejects: list[dict[str, Any]] = []
+        self._unseen: set[str] | None = None
+
+    def add(self, block: Block, columns: Columns, layout: Layout, sink: Any) -> None:
+        """Write one block's records and note its bad ones."""
+        keep = np.ones(len(block.starts), bool)
+        lines = block.lines_of([index for index, _ in columns.bad[: 1 if self._stop else None]])
+        for line, (index, reason) in zip(lines, columns.bad, strict=False):
+            if self._stop:
+                raise InputError(
+                    f"{reason}. Mend it, or set such records aside with --corrupt reject.", self._one.name, line
+                )
+            keep[index] = False
+            place = {"start": block.at + int(block.starts[index]), "stop": block.at + int(block.stops[index])}
+            self.rejects.append({"row": self._row + index, **place, "line": line, "reason": reason})
+        rows = np.arange(self._row, self._row + len(keep), dtype=np.int64)[keep]
+        if len(rows):
+            ids = columns.ids if columns.ids is not None else numbered(self._one.name, rows)
+            labels = columns.labels if columns.labels is not None else pa.nulls(len(rows), pa.string())
+            places = [pa.array(side[keep] + block.at) for side in (block.starts, block.stops)]
+            sink.write_batch(pa.record_batch([ids, pa.array(rows), *places, columns.texts, labels], schema=BATCH))
+        self._row += len(keep)
+        self.count += len(rows)
+        unseen = set(layout.needed) - layout.known if self._unseen is None else self._unseen
+        self._unseen = unseen - columns.seen
+
+    def check(self) -> None:
+        """Refuse a field that no record has: most likely a slip of the pen."""
+        if self.count and self._unseen:
+            raise InputError(f"no record has a field {sorted(self._unseen)[0]!r}", self._one.name)
+
+
+def numbered(name: str, rows: np.ndarray[Any, np.dtype[np.int64]]) -> pa.Array:
+    """The ids `name#row`."""
+    return pc.binary_join_element_wise(pa.scalar(name), pa.array(rows).cast(pa.string()), pa.scalar("#"))
+
+
+def _refuse_doubles(corpus: Corpus, field: str) -> None:
+    """Raise where two records have the same id, with the lines of both."""
+    ids = pa.chunked_array([batch["id"] for batch in corpus.batches()], pa.string())
+    if pc.count_distinct(ids).as_py() == len(ids):
+        return
+    double = next(entry["values"] for entry in pc.value_counts(ids).to_pylist() if entry["counts"] > 1)
+    places = [
+        f"{source.name}:{_line_at(source, row['start']) if row['start'] >= 0 else row['row'] + 1}"
+        for index, source in enumerate(corpus.sources)
+        for batch in corpus.batches_of(index)
+        for row in batch.select(["row", "start"]).filter(pc.equal(batch["id"], double)).to_pylist()
+    ]
+    raise InputError(
+        f"the id {double!r} in {field!r} is given twice, at {places[0]} and at {places[1]}; ids must be unique"
+    )
+
+
+def _line_at(source: Source, offset: int) -> int:
+    """1-based line of a byte of a source."""
+    line, at = 1, 0
+    for chunk in containers.decoded(Path(source.path), source.compression, source.name):
+        if at + len(chunk) >= offset:
+            return line + chunk.count(b"\n", 0, offset - at)
+        line, at = line + chunk.count(b"\n"), at + len(chunk)
+    return line

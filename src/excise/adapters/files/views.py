@@ -1,0 +1,214 @@
+"""Views: which field or template makes a record's text, and how field values are spelled as text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from excise.errors import InputError, SettingError
+
+#: Usual shapes, first match wins: fields of which the first must be there, and those that follow it if they are.
+_SHAPES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("text", ()),
+    ("messages", ()),
+    ("conversations", ()),
+    ("instruction", ("input", "context", "output", "response", "completion", "answer")),
+    ("prompt", ("completion", "response", "chosen", "answer")),
+    ("question", ("context", "answer", "response", "solution")),
+    ("content", ()),
+    ("sentence", ()),
+    ("document", ()),
+)
+
+#: Names of speaker and words in a list of turns.
+_TURNS = (("role", "content"), ("from", "value"))
+
+
+@dataclass(frozen=True)
+class View:
+    """A text view: fields between literal pieces.
+
+    Attributes:
+        name: As given by the user or detected.
+        fields: Names of fields, in order.
+        pieces: Literal text around them; one more than fields.
+    """
+
+    name: str
+    fields: tuple[str, ...]
+    pieces: tuple[str, ...]
+
+
+class NotTextError(Exception):
+    """A value that cannot be spelled as text."""
+
+
+def parse(spec: str) -> View:
+    r"""A view from a field's name, or from a template such as '{instruction}\n{output}'.
+
+    Raises:
+        SettingError: A template without fields.
+    """
+    if "{" not in spec:
+        return View(spec, (spec,), ("", ""))
+    parts = re.split(r"\{([^{}]+)\}", spec.replace("\\n", "\n").replace("\\t", "\t"))
+    if len(parts) == 1:
+        raise SettingError(
+            f"--text is {spec!r}; a template names fields in braces, such as '{{question}}\\n{{answer}}'"
+        )
+    return View(spec, tuple(parts[1::2]), tuple(parts[0::2]))
+
+
+def detect(names: Sequence[str], shown: str) -> View:
+    """The view of a usual shape.
+
+    Args:
+        names: Fields there are.
+        shown: The file's name in errors.
+
+    Raises:
+        InputError: No usual shape fits; names the fields and the setting.
+    """
+    for first, others in _SHAPES:
+        if first in names:
+            there = [first, *(o for o in others if o in names)]
+            return parse(first) if len(there) == 1 else parse("\\n".join(f"{{{n}}}" for n in there))
+    if len(names) == 1:
+        return parse(names[0])
+    raise InputError(
+        f"cannot tell which field is the text; there are: {listed(names)}. "
+        "Name it with --text FIELD, or give a template such as --text '{title}\\n{body}'.",
+        shown,
+    )
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names of fields for a message: the first few, none longer than a line."""
+    short = [name if len(name) <= 40 else name[:37] + "..." for name in names]
+    return (", ".join(short[:8]) + (", ..." if len(short) > 8 else "")) if short else "no fields"
+
+
+def column_type(value: Any) -> pa.DataType | None:
+    """Arrow type under which a field like this sample value is read; None where only Python can spell it."""
+    if value is None or isinstance(value, str):
+        return pa.large_string()
+    if isinstance(value, bool):
+        return pa.bool_()
+    if isinstance(value, int):
+        return pa.int64()
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        keys = _turn_keys(value[0])
+        if keys is not None and all(isinstance(value[0][k], str) for k in keys):
+            return pa.list_(pa.struct([(k, pa.large_string()) for k in keys]))
+    return None
+
+
+def _turn_keys(turn: Mapping[str, Any]) -> tuple[str, str] | None:
+    return next((keys for keys in _TURNS if keys[0] in turn and keys[1] in turn), None)
+
+
+def spelled(value: Any) -> str:
+    """A JSON value as text; a list of turns as 'role: words' lines.
+
+    Raises:
+        NotTextError: An object, or a list of something else.
+    """
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, list):
+        return "\n".join(_turn(item) if isinstance(item, dict) else _word(item) for item in value)
+    raise NotTextError("an object")
+
+
+def _word(item: Any) -> str:
+    if isinstance(item, str):
+        return item
+    raise NotTextError("a list of something else than text")
+
+
+def _turn(turn: Mapping[str, Any]) -> str:
+    keys = _turn_keys(turn)
+    if keys is None:
+        if isinstance(turn.get("text"), str):  # one part of a turn's words: {"type": "text", "text": ...}
+            return str(turn["text"])
+        raise NotTextError("a list of objects without role and content")
+    return f"{spelled(turn[keys[0]])}: {spelled(turn[keys[1]])}"
+
+
+def spelled_array(array: pa.Array) -> pa.Array:
+    """Values of one Arrow column as text, null where the value is null; agrees with `spelled`.
+
+    Raises:
+        NotTextError: A nested or binary column that is no list of turns.
+    """
+    kind = array.type
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return _turns_array(array)
+    if pa.types.is_dictionary(kind):
+        return spelled_array(array.dictionary_decode())
+    if pa.types.is_nested(kind):
+        raise NotTextError("an object")
+    try:
+        return array.cast(pa.large_string())
+    except pa.ArrowInvalid as error:
+        raise NotTextError(f"no text ({error})") from error
+
+
+def _turns_array(array: pa.Array) -> pa.Array:
+    inner = array.type.value_type
+    flat = array.flatten()
+    if pa.types.is_struct(inner):
+        names = {inner.field(i).name for i in range(inner.num_fields)}
+        keys = next((k for k in _TURNS if k[0] in names and k[1] in names), None)
+        if keys is None:
+            raise NotTextError("a list of objects without role and content")
+        sides = [pc.fill_null(spelled_array(pc.struct_field(flat, k)), "") for k in keys]
+        words = pc.binary_join_element_wise(*sides, pa.scalar(": ", pa.large_string()))
+    elif pa.types.is_string(inner) or pa.types.is_large_string(inner):
+        words = pc.fill_null(flat.cast(pa.large_string()), "")
+    else:
+        raise NotTextError("a list of something else than text")
+    lengths = pc.fill_null(pc.list_value_length(array).cast(pa.int64()), 0).to_numpy(zero_copy_only=False)
+    offsets = pa.array([0, *lengths.cumsum().tolist()], pa.int64())
+    lists = pa.LargeListArray.from_arrays(offsets, words)
+    joined = pc.binary_join(lists, pa.scalar("\n", pa.large_string()))
+    return pc.if_else(array.is_valid(), joined, pa.scalar(None, pa.large_string()))
+
+
+def filled(view: View, columns: Mapping[str, pa.Array]) -> pa.Array:
+    """The view of many records: large_string, '' for a null."""
+    if len(view.fields) == 1 and view.pieces == ("", ""):
+        return pc.fill_null(columns[view.fields[0]], "")
+    parts: list[Any] = []
+    for piece, name in zip(view.pieces, (*view.fields, None), strict=True):
+        if piece:
+            parts.append(pa.scalar(piece, pa.large_string()))
+        if name is not None:
+            parts.append(pc.fill_null(columns[name], ""))
+    return pc.binary_join_element_wise(*parts, pa.scalar("", pa.large_string()))
+
+
+def filled_one(view: View, record: Mapping[str, Any]) -> str:
+    """The view of one record; agrees with `filled`.
+
+    Raises:
+        NotTextError: A field's value is no text; says which.
+    """
+    words = []
+    for name in view.fields:
+        try:
+            words.append(spelled(record.get(name)))
+        except NotTextError as error:
+            raise NotTextError(f"the field {name!r} holds {error}") from error
+    return view.pieces[0] + "".join(w + p for w, p in zip(words, view.pieces[1:], strict=True))

@@ -1,0 +1,231 @@
+"""Write: the cuts of each source, the cleaned file, and the proof that the original can be put back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import xxhash
+from numpy.typing import NDArray
+
+from excise.adapters.files import columnar
+from excise.adapters.files.containers import CHUNK, decoded, encoded
+from excise.adapters.files.read import Reading
+from excise.corpus import Source
+from excise.errors import ArtefactError, InputError
+from excise.journal import fingerprint_of, written_aside
+from excise.ledger import CUTS, Cut, cuts_in, replay, undo
+
+Int64s = NDArray[np.int64]
+
+#: Bytes of removed records in one row group of removed.parquet.
+_GROUP_BYTES = 1 << 23
+
+
+def spans_to_cut(reading: Reading, index: int, gone: Int64s) -> Iterator[tuple[int, int, int]]:
+    """(row, start, stop) of what is cut from a source, by place.
+
+    Args:
+        reading: The corpus.
+        index: Which source.
+        gone: int64, ascending: rows that go, records that could not be read among them.
+    """
+    rows, starts, stops = _all_spans(reading, index)
+    removed = np.isin(rows, gone, assume_unique=True)
+    if reading.corpus.sources[index].format == "json":
+        starts, stops = _with_commas(starts, stops, removed)
+    yield from zip(rows[removed].tolist(), starts[removed].tolist(), stops[removed].tolist(), strict=True)
+
+
+def _all_spans(reading: Reading, index: int) -> tuple[Int64s, Int64s, Int64s]:
+    """Row, start and stop of every record of a source, readable or not, by row."""
+    parts = [*reading.corpus.batches_of(index), reading.rejects_of(index)]
+    columns = [
+        np.concatenate([np.zeros(0, np.int64), *(part[name].to_numpy() for part in parts)])
+        for name in ("row", "start", "stop")
+    ]
+    order = np.argsort(columns[0], kind="stable")
+    rows, starts, stops = (column[order] for column in columns)
+    return rows, starts, stops
+
+
+def _with_commas(starts: Int64s, stops: Int64s, removed: NDArray[np.bool_]) -> tuple[Int64s, Int64s]:
+    """Spans of array elements widened so that no comma is left over.
+
+    Up to the last element that stays, an element takes along what is between it and the next one; behind that, what is
+    between it and the one before. Where none stays, only the white space around the elements is left.
+    """
+    kept = np.flatnonzero(~removed)
+    last = int(kept[-1]) if len(kept) else len(starts)
+    place = np.arange(len(starts))
+    next_start = np.append(starts[1:], stops[-1:])
+    stop_before = np.append(starts[:1], stops[:-1])
+    return np.where(place > last, stop_before, starts), np.where(place > last, stops, next_start)
+
+
+def _taken_out(chunks: Iterable[bytes], spans: Iterable[tuple[int, int, int]]) -> Iterator[tuple[int, int, bytes]]:
+    """(row, start, bytes) of each span of a stream."""
+    at, held = 0, b""
+    stream = iter(chunks)
+    for row, start, stop in spans:
+        while at + len(held) <= start:  # skip whole chunks in front of the span
+            at += len(held)
+            held = next(stream)
+        pieces = [held[start - at : stop - at]]
+        while at + len(held) < stop:
+            at += len(held)
+            held = next(stream)
+            pieces.append(held[: stop - at])
+        yield row, start, b"".join(pieces)
+
+
+def collect(reading: Reading, gone: Mapping[str, Int64s], path: Path) -> dict[str, int]:
+    """Write removed.parquet: what is cut from each source that is a stream of bytes.
+
+    Args:
+        reading: The corpus.
+        gone: Rows that go, by source name.
+        path: The file.
+
+    Returns:
+        Bytes removed, by source name.
+    """
+    sizes: dict[str, int] = {}
+    with (
+        written_aside(path) as file,
+        pq.ParquetWriter(file, CUTS, compression="zstd", use_dictionary=["source"]) as writer,
+    ):
+        for index, source in enumerate(reading.corpus.sources):
+            rows = gone.get(source.name)
+            if rows is None or not len(rows) or source.format == "parquet":
+                continue
+            chunks = decoded(Path(source.path), source.compression, source.name)
+            cuts: list[tuple[int, int, bytes]] = []
+            size = total = 0
+            for cut in _taken_out(chunks, spans_to_cut(reading, index, rows)):
+                cuts.append(cut)
+                size, total = size + len(cut[2]), total + len(cut[2])
+                if size >= _GROUP_BYTES:
+                    writer.write_table(_cut_table(source.name, cuts))
+                    cuts, size = [], 0
+            if cuts:
+                writer.write_table(_cut_table(source.name, cuts))
+            sizes[source.name] = total
+    return sizes
+
+
+def _cut_table(name: str, cuts: list[tuple[int, int, bytes]]) -> pa.Table:
+    rows, starts, originals = zip(*cuts, strict=True)
+    nothing = pa.array([b""] * len(cuts), pa.large_binary())
+    columns = [pa.repeat(name, len(cuts)), pa.array(rows), pa.array(starts)]
+    return pa.table([*columns, pa.array(originals, pa.large_binary()), nothing], schema=CUTS)
+
+
+def write_source(
+    source: Source,
+    content: str,
+    gone: Int64s,
+    data: Path,
+    ledger: Path,
+    promise: Literal["bytes", "content"],
+) -> dict[str, Any]:
+    """Write one cleaned file, prove that its original can be put back, and keep what that takes.
+
+    Args:
+        source: Where it was read.
+        content: XXH3-128 of its decoded bytes.
+        gone: int64, ascending: rows that go.
+        data: Folder of the cleaned files.
+        ledger: Folder of the ledger; removed.parquet is written already.
+        promise: Whether the file must come back bit for bit, or its records only.
+
+    Returns:
+        How it is restored ('same', 'cuts', 'original' or 'content'), the cleaned file's fingerprint and size, and the
+        bytes in the ledger that this costs.
+
+    Raises:
+        ArtefactError: The original could not be rebuilt from what was written.
+    """
+    path, original = data / source.name, Path(source.path)
+    if not len(gone):
+        _copy(original, path, source)
+        return _told("same", path)
+    if source.format == "parquet":
+        price = _write_rows(original, gone, path, ledger / "rows" / source.name)
+    else:
+        _write_bytes(source, content, path, ledger)
+        price = 0
+    if source.format != "parquet" and not source.compression:
+        return _told("cuts", path)
+    if promise == "content":
+        return _told("content", path, price)
+    linked = _keep_original(source, ledger)
+    return _told("original", path, price + source.size_bytes, linked)
+
+
+def _write_bytes(source: Source, content: str, path: Path, ledger: Path) -> None:
+    def cuts() -> Iterator[Cut]:
+        return cuts_in(ledger / "removed.parquet", source.name)
+
+    def prove(aside: Path) -> None:
+        digest = xxhash.xxh3_128()
+        for piece in undo(decoded(aside, source.compression, source.name), cuts()):
+            digest.update(piece)
+        if digest.hexdigest() != content:
+            raise ArtefactError(f"{source.name}: the original could not be rebuilt from what was written")
+
+    with written_aside(path, prove) as file, encoded(file, source.compression) as sink:
+        for piece in replay(decoded(Path(source.path), source.compression, source.name), cuts()):
+            sink.write(piece)
+
+
+def _write_rows(original: Path, gone: Int64s, path: Path, rows: Path) -> int:
+    """Write kept and dropped rows, prove that they make up the original; bytes of the dropped ones."""
+    with written_aside(rows) as dropped, written_aside(path) as kept:
+        columnar.drop_rows(original, gone, kept, dropped)
+    if not columnar.same_rows(original, columnar.merged(path, rows, gone)):
+        raise ArtefactError(f"{original.name}: the rows could not be put together again")
+    return rows.stat().st_size
+
+
+def _told(restore: str, path: Path, ledger_bytes: int = 0, linked: bool = False) -> dict[str, Any]:
+    return {
+        "restore": restore,
+        "cleaned": fingerprint_of(path),
+        "cleaned_bytes": path.stat().st_size,
+        "ledger_bytes": ledger_bytes,
+        "linked": linked,
+    }
+
+
+def _copy(original: Path, path: Path, source: Source) -> None:
+    def prove(aside: Path) -> None:
+        if fingerprint_of(aside) != source.fingerprint:
+            raise InputError("the file was changed while it was being read; run the command again", source.name)
+
+    with written_aside(path, prove) as file, original.open("rb") as stream:
+        shutil.copyfileobj(stream, file, CHUNK)
+
+
+def _keep_original(source: Source, ledger: Path) -> bool:
+    """Put the original into the ledger; True where a hard link did, at no price."""
+    path, original = ledger / "originals" / source.name, Path(os.path.realpath(source.path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(path.name + ".aside")
+    aside.unlink(missing_ok=True)
+    try:
+        os.link(original, aside)
+    except OSError:  # another file system, or one without links
+        _copy(original, path, source)
+        return False
+    if fingerprint_of(aside) != source.fingerprint:
+        aside.unlink()
+        raise InputError("the file was changed while it was being read; run the command again", source.name)
+    aside.replace(path)
+    return True

@@ -1,0 +1,133 @@
+"""`excise clean`: duplicates out of a corpus."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from excise.pipeline.clean import CleanResult
+
+
+def clean(
+    data: Annotated[
+        list[str],
+        typer.Argument(help="Files, a directory or a glob: jsonl, json, csv, tsv, txt (also .gz .zst .xz), parquet."),
+    ],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to make.")] = None,
+    text: Annotated[
+        str | None,
+        typer.Option("--text", help=r"Field, or template such as '{question}\n{answer}'; detected if absent."),
+    ] = None,
+    on: Annotated[str | None, typer.Option("--on", help="Find duplicates by this field only.")] = None,
+    id_: Annotated[str | None, typer.Option("--id", help="Field with ids; file#row if absent.")] = None,
+    label: Annotated[str | None, typer.Option("--label", help="Field with labels.")] = None,
+    find: Annotated[str, typer.Option("--find", help="Finders, with commas between them.")] = "exact,normalised,near",
+    threshold: Annotated[
+        float, typer.Option("--threshold", help="Share of 5-word sequences from which near texts are duplicates.")
+    ] = 0.8,
+    keep: Annotated[str, typer.Option("--keep", help="Who of a group stays: first or longest.")] = "first",
+    restore: Annotated[
+        str,
+        typer.Option(
+            "--restore",
+            help="bytes: the original comes back bit for bit; content: its records do, at a lower price.",
+        ),
+    ] = "bytes",
+    corrupt: Annotated[
+        str, typer.Option("--corrupt", help="stop at a record that cannot be read, or reject it and go on.")
+    ] = "stop",
+    allow_large: Annotated[
+        bool, typer.Option("--allow-large", help="Go on where a source loses more than half to near duplicates.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Find and count; write nothing.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a finished OUT.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue an unfinished run (which is also the default).")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    r"""Remove records that repeat others; what stays is written byte for byte as it was.
+
+    [bold]Examples[/bold]
+
+    excise clean corpus.jsonl -o cleaned
+
+    excise clean data/ -o cleaned --text '{instruction}\n{input}\n{output}' --keep longest
+
+    excise clean corpus.jsonl.gz --on output --dry-run
+    """
+    from excise.cli.progress import bars
+    from excise.errors import SettingError
+    from excise.pipeline.clean import clean as verb
+
+    if out is None and not dry_run:
+        raise SettingError("--out is not given; name the folder to make, or give --dry-run to write nothing.")
+    with bars() as progress:
+        result = verb(
+            data[0] if len(data) == 1 else data,
+            out,
+            text=text,
+            on=on,
+            id=id_,
+            label=label,
+            finders=[name.strip() for name in find.split(",") if name.strip()],
+            threshold=threshold,
+            keep=keep,
+            restore=restore,  # type: ignore[arg-type]  # checked by the verb
+            corrupt=corrupt,  # type: ignore[arg-type]
+            allow_large=allow_large,
+            dry_run=dry_run,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    if as_json:
+        typer.echo(json.dumps(result.as_dict(), indent=1, ensure_ascii=False))
+    else:
+        _show(result)
+
+
+#: What each finder removes, in a person's words.
+_KINDS = {
+    "exact": "same text",
+    "normalised": "same but for case, white space, Unicode form",
+    "near": "nearly the same",
+}
+
+
+def _show(result: CleanResult) -> None:
+    """Counts, warnings, and where things are, on stdout."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    evidence, console = result.evidence, Console(highlight=False)
+    total = evidence["before"]["records"]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading, side in (("", "left"), ("records", "right"), ("of all", "right")):
+        table.add_column(heading, justify=side, no_wrap=True)  # type: ignore[arg-type]
+    table.add_row("read", f"{total:,}", "")
+    for finder, count in evidence["removed"].items():
+        table.add_row(f"removed: {_KINDS[finder]}", f"{count:,}", f"{100 * count / total:.2f} %")
+    if evidence["rejected"]:
+        share = f"{100 * evidence['rejected'] / total:.2f} %"
+        table.add_row("set aside: not readable", f"{evidence['rejected']:,}", share)
+    table.add_row("[bold]kept[/]", f"[bold]{result.kept:,}[/]", f"{100 * result.kept / total:.2f} %")
+    console.print(table)
+    for warning in evidence["warnings"]:
+        console.print(f"[yellow]note:[/] {escape(warning)}", soft_wrap=True)
+    for pair in evidence["pairs"][:3]:
+        console.print(f"{escape(pair['id'])} {escape(pair['reason'])}", soft_wrap=True)
+    if result.out is None:
+        console.print("\nDry run: nothing was written.")
+        return
+    price = evidence["price"]
+    if price["originals_bytes"]:
+        how = "as hard links, which take no room" if price["linked"] else "as copies"
+        console.print(f"To restore bit for bit, originals are in the ledger {how}: {price['originals_bytes']:,} bytes.")
+    console.print(f"\nCleaned: {escape(str(result.out / 'data'))}", soft_wrap=True)
+    console.print(f"Report:  {escape(str(result.out / 'report.html'))}", soft_wrap=True)
+    console.print(f"Undo:    excise restore {escape(str(result.out))} -o ORIGINAL", soft_wrap=True)

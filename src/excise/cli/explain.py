@@ -1,0 +1,98 @@
+"""`excise explain`: why a record went, what happened to a tensor."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+#: Characters of a text shown; all of it is in --json.
+_SHOWN = 1500
+
+
+def explain(
+    out: Annotated[Path, typer.Argument(help="The folder that clean or compress made.", metavar="OUT")],
+    locus: Annotated[
+        str | None, typer.Argument(help="Id of a record (file#row, or your own), or name of a tensor.", metavar="ID")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Say why a record went or what was done to a tensor, with the removed and the kept text side by side.
+
+    [bold]Examples[/bold]
+
+    excise explain cleaned
+
+    excise explain cleaned 'corpus.jsonl#17'
+    """
+    from rich.console import Console
+
+    from excise.pipeline.explain import explain as verb
+
+    told = verb(out, locus)
+    if as_json:
+        typer.echo(json.dumps(told, indent=1, ensure_ascii=False))
+        return
+    console = Console(highlight=False)
+    if locus is None:
+        _show_summary(console, told)
+    elif "text" in told:
+        _show_record(console, told)
+    else:
+        _show_tensor(console, told)
+
+
+def _show_summary(console: Console, told: Mapping[str, Any]) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading, side in (("", "left"), ("", "left"), ("count", "right")):
+        table.add_column(heading, justify=side)  # type: ignore[arg-type]
+    for title in ("by_action", "by_finder", "by_source"):
+        for row, (name, count) in enumerate(list(told[title].items())[:12]):
+            table.add_row(title.replace("_", " ") if row == 0 else "", escape(name), f"{count:,}")
+    total = told.get("records_removed", told.get("tensors_changed", 0))
+    console.print(f"{total:,} " + ("records removed" if "records_removed" in told else "tensors changed"))
+    console.print(table)
+    if told["examples"]:
+        example = f"excise explain {told['out']} '{told['examples'][0]}'"
+        console.print(f"\nOne of them: {escape(example)}", soft_wrap=True)
+
+
+def _show_record(console: Console, told: Mapping[str, Any]) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    finder = f" (found by {told['finder']})" if "finder" in told else ""
+    console.print(f"[bold]{escape(told['id'])}[/] {told['fate']}: {escape(told['reason'])}{finder}", soft_wrap=True)
+    partner = told.get("partner")
+    table = Table(expand=True, show_lines=True)
+    table.add_column(f"{told['fate']}: {escape(told['id'])}", ratio=1, overflow="fold")
+    if partner is None:
+        table.add_row(_short(told["text"]))
+    else:
+        table.add_column(f"kept: {escape(partner)}", ratio=1, overflow="fold")
+        table.add_row(_short(told["text"]), _short(told.get("partner_text") or ""))
+    console.print(table)
+    if told.get("followers"):
+        console.print("went in favour of it: " + escape(", ".join(told["followers"])), soft_wrap=True)
+
+
+def _show_tensor(console: Console, told: Mapping[str, Any]) -> None:
+    from rich.markup import escape
+
+    for row in told["decisions"]:
+        console.print(f"[bold]{escape(row['id'])}[/] {row['action']} ({row['finder']}): {escape(row['reason'])}")
+
+
+def _short(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text if len(text) <= _SHOWN else text[:_SHOWN] + " ...")

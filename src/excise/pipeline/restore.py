@@ -1,0 +1,85 @@
+"""restore: the original data back from the output of `clean`, bit for bit, proved before it gets its name."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from excise.adapters.files.put_back import inside, put_back
+from excise.errors import InputError, OutputError
+from excise.journal import Progress, silent
+from excise.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class RestoreResult:
+    """What was restored.
+
+    Attributes:
+        to: The file or folder.
+        files: Number of files.
+        bitwise: Whether each file has the original's bytes; False where only records were promised.
+    """
+
+    to: Path
+    files: int
+    bitwise: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        return {"to": str(self.to), "files": self.files, "bitwise": self.bitwise, "status": "done"}
+
+
+def restore(out: str | Path, to: str | Path, *, progress: Progress = silent) -> RestoreResult:
+    """Put the original data back together.
+
+    Args:
+        out: The folder that `clean` made.
+        to: Where the original goes: a file where one file was cleaned (or a folder to put it in, if it is there
+            already), else a folder to make.
+        progress: Told how many files are back.
+
+    Returns:
+        Where it is, and whether it is the original bit for bit.
+
+    Raises:
+        InputError: `out` holds no ledger of data.
+        OutputError: `to` exists.
+        ArtefactError: The cleaned data were changed, or the result is not the original.
+    """
+    home, target = Path(out), Path(to)
+    ledger = Ledger.of_output(home)
+    if not ledger.sources:
+        raise InputError("its ledger is of a model; there are no data to restore", home)
+    single = len(ledger.sources) == 1 and not ledger.sources[0]["folder"]
+    if single:
+        if target.is_dir():
+            target = target / inside(ledger.sources[0]["name"])
+        _refuse_existing(target)
+        put_back(home, ledger, ledger.sources[0], target)
+    else:
+        _refuse_existing(target)
+        _folder(home, ledger, target, progress)
+    bitwise = all(source["restore"] != "content" for source in ledger.sources)
+    return RestoreResult(target, len(ledger.sources), bitwise)
+
+
+def _refuse_existing(target: Path) -> None:
+    if target.exists() or target.is_symlink():
+        raise OutputError(f"{target} exists already. Name another place for the original.")
+
+
+def _folder(home: Path, ledger: Ledger, target: Path, progress: Progress) -> None:
+    """All files into a folder that gets its name when they are complete."""
+    partial = Path(os.path.abspath(target) + ".partial")  # noqa: PTH100 - resolve() would follow a link
+    shutil.rmtree(partial, ignore_errors=True)
+    done = 0
+    for source in ledger.sources:
+        progress("restoring", done, len(ledger.sources))
+        put_back(home, ledger, source, partial / inside(source["name"]))
+        done += 1
+    progress("restoring", done, done)
+    partial.rename(target)

@@ -31,7 +31,7 @@ def tiny(kind: str, **settings):
     )
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = getattr(transformers, f"{kind}ForCausalLM")(config)
+        model = transformers.AutoModelForCausalLM.from_config(config)
         for parameter in model.parameters():  # biases start at 0, which would hide a lost one
             parameter.data += torch.randn_like(parameter) * 0.05
     return model.to(torch.bfloat16).eval()

@@ -106,8 +106,12 @@ def _headers(files: Sequence[str]) -> dict[str, tuple[str, tuple[int, ...]]]:
 
 
 def _named_as_in(model: Any, layouts: Mapping[str, Layout]) -> dict[str, Layout]:
-    """Layouts under the names this model uses: AutoModel leaves out the prefix that AutoModelForCausalLM has."""
+    """Layouts under the names this model uses: AutoModel has no prefix such as 'model.'."""
     prefix = f"{model.base_model_prefix}."
-    if hasattr(model, model.base_model_prefix):
-        return dict(layouts)
-    return {name.removeprefix(prefix): described for name, described in layouts.items()}
+    modules = dict(model.named_modules())
+
+    def here(name: str) -> str:
+        owner = name.rpartition(".")[0]
+        return next((n for n in (owner, owner.removeprefix(prefix), prefix + owner) if n in modules), owner)
+
+    return {f"{here(name)}.{name.rpartition('.')[2]}": described for name, described in layouts.items()}

@@ -90,7 +90,7 @@ def test_a_missing_or_resized_tensor_is_refused_by_name():
         "w.scale": ("BF16", (256, 6)),
     }
     check_stored({"w": SPARSE}, stored, "out")
-    with pytest.raises(InputError, match="^out: tensor w.codes is missing, though config.json describes it"):
+    with pytest.raises(InputError, match=r"^out: tensor w.codes is missing, though config.json describes it"):
         check_stored({"w": SPARSE}, {k: v for k, v in stored.items() if k != "w.codes"}, "out")
     with pytest.raises(
         InputError, match=r"w.codes is U8 \[49151\]; config.json describes U8 \[49152\]. .*compress again"

@@ -92,7 +92,7 @@ def test_damaged_numbers_are_refused_with_the_tensors_name():
     _, light = packed_network(Plan(sparsity=0.5))
     check_modules(light)
     light[2].weight.mask.zero_()
-    with pytest.raises(InputError, match="^2.weight: the mask keeps 0 weights"):
+    with pytest.raises(InputError, match=r"^2.weight: the mask keeps 0 weights"):
         check_modules(light)
 
 

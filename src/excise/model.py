@@ -68,7 +68,7 @@ class MatrixView:
         """What the module was called with, as rows X [n, in] such that X @ W.T is what it computes, bias apart."""
         if self.layout != "conv2d":
             return inputs.reshape(-1, inputs.shape[-1])
-        from torch.nn.functional import unfold
+        from torch.nn.functional import unfold  # noqa: PLC0415 - torch stays out of `import excise`
 
         conv: Any = self.module
         batch = inputs if inputs.dim() == 4 else inputs.unsqueeze(0)

@@ -7,6 +7,7 @@ arguments (masks, rotary positions; they may differ by block) each is called, an
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -28,12 +29,12 @@ class HFBlock:
         self.name, self.module, self._arguments = name, module, arguments
         self.matrices = matrices_of(module, name, width)
 
-    @torch.no_grad()
     def __call__(self, hidden: Tensor) -> Tensor:
         """Hidden states [batch, time, width] in and out."""
         args, kwargs = self._arguments(hidden)
-        out = self.module(hidden, *args, **kwargs)
-        return out[0] if isinstance(out, tuple) else out  # type: ignore[no-any-return]
+        with torch.no_grad():
+            out = self.module(hidden, *args, **kwargs)
+        return out[0] if isinstance(out, tuple) else out
 
 
 class Chain:
@@ -55,8 +56,8 @@ class Chain:
         width = int(network.get_input_embeddings().weight.shape[1])
         self._arguments: dict[tuple[int, int], list[Arguments]] = {}
         self.blocks = [
-            HFBlock(f"{name}.{i}", module, width, lambda hidden, i=i: self._arguments_for(hidden)[i])
-            for i, module in enumerate(modules)
+            HFBlock(f"{name}.{index}", module, width, functools.partial(self._arguments_for, index))
+            for index, module in enumerate(modules)
         ]
         self._outside_is_loaded = weights is None
 
@@ -88,14 +89,13 @@ class Chain:
             finally:
                 self._weights.empty(names)
 
-    def _arguments_for(self, hidden: Tensor) -> list[Arguments]:
-        """Arguments of every block; they depend on the number of windows and tokens only, as nothing is padded."""
+    def _arguments_for(self, index: int, hidden: Tensor) -> Arguments:
+        """Of one block; they depend on the number of windows and tokens only, as nothing is padded."""
         key = (int(hidden.shape[0]), int(hidden.shape[1]))
         if key not in self._arguments:
             self._run(torch.zeros(key, dtype=torch.int64), None)
-        return self._arguments[key]
+        return self._arguments[key][index]
 
-    @torch.no_grad()
     def _run(self, tokens: Tensor, hidden: Tensor | None) -> tuple[Tensor, Tensor]:
         """The body with stand-ins for the blocks; the last one gives `hidden`, or ends the run where that is None.
 
@@ -124,7 +124,7 @@ class Chain:
             for index, block in enumerate(self.blocks):
                 block.module.forward = stand_in(index)
                 undo.callback(vars(block.module).pop, "forward")
-            with contextlib.suppress(_LastBlockReached):
+            with torch.no_grad(), contextlib.suppress(_LastBlockReached):
                 logits = self.network(input_ids=tokens, use_cache=False).logits
         self._arguments[int(tokens.shape[0]), int(tokens.shape[1])] = recorded
         return entered[0], logits

@@ -20,11 +20,11 @@ class ModuleBlock:
         self.name, self.parts = name, parts
         self.matrices = matrices_of(parts[0], name)
 
-    @torch.no_grad()
     def __call__(self, hidden: Tensor) -> Tensor:
         """What comes out of the last module when `hidden` goes into the first."""
-        for part in self.parts:
-            hidden = part(hidden)
+        with torch.no_grad():
+            for part in self.parts:
+                hidden = part(hidden)
         return hidden
 
 
@@ -69,11 +69,11 @@ class ModuleModel:
         """Of the blocks, in order."""
         return [block.name for block in self._blocks]
 
-    @torch.no_grad()
     def embed(self, tokens: Tensor) -> Tensor:
         """Inputs of any kind as the first block gets them."""
-        for part in self._before:
-            tokens = part(tokens)
+        with torch.no_grad():
+            for part in self._before:
+                tokens = part(tokens)
         return tokens
 
     def blocks(self, first: int = 0) -> Iterator[Block]:
@@ -84,10 +84,10 @@ class ModuleModel:
         """What the last block gave is the result."""
         return hidden
 
-    @torch.no_grad()
     def logits(self, tokens: Tensor) -> Tensor:
         """The module's output."""
-        out: Tensor = self.module(tokens)
+        with torch.no_grad():
+            out: Tensor = self.module(tokens)
         return out
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:

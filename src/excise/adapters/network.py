@@ -96,11 +96,11 @@ class HFModel:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         return ids
 
-    @torch.no_grad()
     def logits(self, tokens: Tensor) -> Tensor:
         """Logits [batch, time, vocabulary]."""
         check_tokens(tokens, self.vocabulary)
-        logits: Tensor = self.whole(input_ids=tokens, use_cache=False).logits
+        with torch.no_grad():
+            logits: Tensor = self.whole(input_ids=tokens, use_cache=False).logits
         return logits
 
     def decode(self, tokens: Tensor, steps: int) -> Iterator[int]:
@@ -110,9 +110,9 @@ class HFModel:
             tokens, cache = self._next(tokens, cache)
             yield int(tokens)
 
-    @torch.no_grad()
     def _next(self, tokens: Tensor, cache: Any) -> tuple[Tensor, Any]:
-        out = self.whole(input_ids=tokens, past_key_values=cache, use_cache=True)
+        with torch.no_grad():
+            out = self.whole(input_ids=tokens, past_key_values=cache, use_cache=True)
         return out.logits[:, -1:].argmax(-1), out.past_key_values
 
     def memory_bytes(self) -> int:

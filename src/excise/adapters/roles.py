@@ -39,7 +39,7 @@ def repeated_blocks(network: nn.Module) -> tuple[str, list[nn.Module]]:
     for name, module in network.named_modules():
         if isinstance(module, nn.ModuleList) and len(module) and not any(name.startswith(n + ".") for _, n, _ in lists):
             members = list(module)
-            weights = sum(m.weight.numel() for b in members for m in b.modules() if layout_of(m) is not None)  # type: ignore[union-attr, operator]
+            weights = sum(m.weight.numel() for b in members for m in b.modules() if layout_of(m) is not None)
             if all(any(layout_of(m) is not None for m in b.modules()) for b in members):
                 lists.append((weights, name, members))
     if not lists:
@@ -118,7 +118,7 @@ def role_map(network: Any, views: tuple[MatrixView, ...]) -> dict[str, Role]:
     Raises:
         InputError: No embedding was found.
     """
-    embedding = network.get_input_embeddings() if hasattr(network, "get_input_embeddings") else None
+    embedding: Any = network.get_input_embeddings() if hasattr(network, "get_input_embeddings") else None
     if not isinstance(getattr(embedding, "weight", None), nn.Parameter):
         raise InputError(
             f"{type(network).__name__} has no input embedding: asked get_input_embeddings() for a module with a weight"

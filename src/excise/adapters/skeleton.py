@@ -28,11 +28,11 @@ def weightless() -> Iterator[None]:
         if parameter is not None and not parameter.is_meta:
             module._parameters[name] = nn.Parameter(parameter.detach().to("meta"), requires_grad=False)
 
-    nn.Module.register_parameter = on_meta  # type: ignore[method-assign]
+    nn.Module.register_parameter = on_meta
     try:
         yield
     finally:
-        nn.Module.register_parameter = register  # type: ignore[method-assign]
+        nn.Module.register_parameter = register
 
 
 def compute_dtype(checkpoint: Checkpoint) -> torch.dtype:

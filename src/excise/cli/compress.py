@@ -35,7 +35,7 @@ def compress(
     windows: Annotated[int, typer.Option("--windows", help="Calibration windows of 256 tokens.")] = 64,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the draw of the calibration text.")] = 0,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything, say what would be done, write nothing.")
+        bool, typer.Option("--dry-run", help="Check all, say what would be done, write nothing.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a finished OUT.")] = False,
     resume: Annotated[
@@ -112,8 +112,7 @@ def _show(evidence: Mapping[str, Any]) -> None:
     errors = [(layer["relative_output_error"], layer["name"]) for layer in layers]
     known = sorted((e, n) for e, n in errors if e is not None)
     if known:
-        console.print(
-            f"Relative output error: median {known[len(known) // 2][0]:.3g}, largest {known[-1][0]:.3g} ({known[-1][1]})"
-        )
+        middle, (largest, name) = known[len(known) // 2][0], known[-1]
+        console.print(f"Relative output error: median {middle:.3g}, largest {largest:.3g} ({name})", soft_wrap=True)
     for warning in evidence["warnings"]:
         console.print(f"[yellow]note:[/] {escape(warning)}", soft_wrap=True)

@@ -6,6 +6,7 @@ one left.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ class Blocks:
             self.journal.step("global masks", self._masks, [self._file("masks")])
         rows: list[dict[str, Any]] = []
         for index, (name, file) in enumerate(zip(self.model.block_names(), self.files(), strict=True)):
-            rows += self.journal.step(name, lambda i=index, f=file: self._block(i, f), [file])["rows"]
+            rows += self.journal.step(name, functools.partial(self._block, index, file), [file])["rows"]
         self.journal.step("reference", self._reference, [self._file("reference")])
         return rows
 

@@ -172,7 +172,7 @@ def _fingerprints(corpus: Corpus | None) -> list[str] | None:
 
 def _recipe(model: str | Path, data: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The run as a recipe; text that was never in a file cannot be named in one."""
-    stage = {"kind": "compress", "model": str(model)}
+    stage: dict[str, Any] = {"kind": "compress", "model": str(model)}
     if data is not None and not isinstance(data, Corpus):
         stage["data"] = [str(d) for d in data] if isinstance(data, list | tuple) else str(data)
     stage |= {k: v for k, v in settings.items() if k not in {"seed", "solver"}}

@@ -6,7 +6,7 @@ import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from excise.errors import InputError, OutputError, SettingError
 from excise.pipeline.windows import WINDOW
@@ -89,13 +89,17 @@ def check_room(plan: Plan, views: Sequence[MatrixView], checkpoint: Checkpoint, 
 
 def planned_bytes(view: MatrixView, plan: Plan) -> int:
     """Bytes of a matrix as the plan will store it; for pattern global, as if every matrix lost the same share."""
+    from excise.weights.grids import group_width
     from excise.weights.layout import GridLayout, Layout
     from excise.weights.patterns import removed_count
 
     count = math.prod(view.shape)
     kept = count - removed_count(count, plan.removed_fraction) if plan.removed_fraction > 0 else None
     dtype = view.get().dtype
-    grid = None if plan.bits is None else GridLayout(plan.grid, plan.bits, plan.group, dtype)
+    group: int | Literal["tensor"] = (
+        "tensor" if plan.group == "tensor" else group_width(view.shape, plan.group, view.name)
+    )
+    grid = None if plan.bits is None else GridLayout(plan.grid, plan.bits, group, dtype)
     return Layout(view.shape, dtype, kept, grid).size_bytes()
 
 
@@ -112,7 +116,7 @@ def _memory_bytes(plan: Plan, views: Sequence[MatrixView], total: int, inside: i
 
 
 def _weight_bytes(view: MatrixView) -> int:
-    return math.prod(view.shape) * view.get().element_size()
+    return math.prod(view.shape) * int(view.get().element_size())
 
 
 def _stream_width(views: Sequence[MatrixView]) -> int:

@@ -38,15 +38,21 @@ def test_affine_levels_of_every_width(bits: int) -> None:
 
 
 def test_affine_in_bfloat16_rounds_the_step_up() -> None:
-    """2/3 lies between 170/256 and 171/256; the smaller step would leave 1 out of range."""
-    weight = torch.tensor([[-1.0, 0.0, 0.5, 1.0]], dtype=torch.bfloat16)
+    """1.25 / 3 = 213.33 / 512; with the nearest number of bfloat16, 213 / 512, xmax would be out of range."""
+    weight = torch.tensor([[-1.0, -0.5, 0.0, 0.25]], dtype=torch.bfloat16)
     grid = fit(weight, "affine", bits=2, group="channel")
     assert grid.scale.dtype == grid.zero.dtype == torch.bfloat16
-    assert grid.scale.item() == 171 / 256 and grid.zero.item() == -1
+    assert grid.scale.item() == 214 / 512 and grid.zero.item() == -1
     codes = encode(weight, grid)
-    assert codes.tolist() == [[0, 1, 2, 3]]  # 256/171 = 1.497, 384/171 = 2.25, 512/171 = 2.99
-    exact = [-1, 171 / 256 - 1, 342 / 256 - 1, 513 / 256 - 1]
+    assert codes.tolist() == [[0, 1, 2, 3]]  # 256 / 214 = 1.20, 512 / 214 = 2.39, 640 / 214 = 2.99
+    exact = [-1, 214 / 512 - 1, 428 / 512 - 1, 642 / 512 - 1]
     assert decode(codes, grid).tolist() == torch.tensor([exact]).bfloat16().tolist()
+
+
+def test_a_grid_of_one_level_has_code_0_for_everything() -> None:
+    for kind, bits in (("affine", 4), ("symmetric", 4), ("symmetric", 1)):
+        grid = fit(torch.zeros(1, 4), kind, bits, "channel")
+        assert encode(torch.tensor([[0.0, 5.0, -5.0, 1e30]]), grid).tolist() == [[0, 0, 0, 0]]
 
 
 def test_affine_keeps_a_single_value_exactly_in_every_dtype() -> None:

@@ -116,11 +116,11 @@ def encode(weight: Tensor, grid: Grid, mask: Tensor | None = None) -> Tensor:
     """
     groups = _grouped(weight.to(compute_dtype(weight)), grid)
     scale = grid.scale.to(groups.dtype).unsqueeze(-1)
-    step = scale.where(scale != 0, 1)  # scale 0: the only level is code 0's
     if grid.zero is not None:
-        steps = (groups - grid.zero.to(groups.dtype).unsqueeze(-1)) / step
+        steps = (groups - grid.zero.to(groups.dtype).unsqueeze(-1)) / scale
     else:
-        steps = (groups / step - _shift(grid)).where(scale != 0, 0)
+        steps = groups / scale - _shift(grid)
+    steps = steps.where(scale != 0, 0)  # where all levels are one, its code is 0
     lowest, highest = code_range(grid.kind, grid.bits)
     codes = steps.round().clamp(lowest, highest).reshape(weight.shape)
     if mask is not None:

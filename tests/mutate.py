@@ -1,0 +1,353 @@
+"""Does each formula's test notice when the formula is wrong? `make mutate`.
+
+Every mutant is the package with one token of one formula changed. The test named beside it must pass on the package as
+it is and fail on the mutant; a mutant that survives is a formula without a test.
+
+To add one: an entry in MUTANTS. `was` must occur once in the file, and differ from `becomes` in exactly one token.
+`stable=True` in patterns.py is not among them: torch's sort on the CPU is stable without being asked.
+"""
+
+import io
+import multiprocessing
+import os
+import shutil
+import sys
+import tempfile
+import time
+import tokenize
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from pathlib import Path
+
+import pytest
+import torch  # noqa: F401 - so that it is imported once, before the forks, not in each of them
+
+REPO = Path(__file__).resolve().parents[1]
+WORKERS = 2
+OUTPUT = "output.txt"
+
+IMPORTANCE = "tests/golden/test_importance_by_hand.py"
+GRIDS = "tests/golden/test_grids_by_hand.py"
+GRID_LAWS = "tests/property/weights/test_grid_laws.py"
+PATTERN_LAWS = "tests/property/weights/test_pattern_laws.py"
+SOLVE = "tests/unit/weights/test_solve.py"
+CALIBRATE = "tests/unit/weights/test_calibrate.py"
+LOOP = "tests/unit/training/test_loop.py"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One token of one formula, and the test that must notice."""
+
+    formula: str
+    file: str  # below src/excise
+    was: str
+    becomes: str
+    test: str  # a pytest node
+
+
+MUTANTS = [
+    Mutant(
+        "magnitude |w|",
+        "weights/importance.py",
+        "compute_dtype(weight)).abs()",
+        "compute_dtype(weight)).neg()",
+        f"{IMPORTANCE}::test_magnitude",
+    ),
+    Mutant(
+        "taylor |w * g|",
+        "weights/importance.py",
+        "(weight * gradient).abs()",
+        "(weight + gradient).abs()",
+        f"{IMPORTANCE}::test_taylor",
+    ),
+    Mutant(
+        "taylor |w * g|: absolute",
+        "weights/importance.py",
+        "gradient).abs()",
+        "gradient).neg()",
+        f"{IMPORTANCE}::test_taylor",
+    ),
+    Mutant(
+        "signed |w| * g",
+        "weights/importance.py",
+        "weight.abs() * gradient if",
+        "weight.abs() / gradient if",
+        f"{IMPORTANCE}::test_taylor_with_the_articles_sign",
+    ),
+    Mutant(
+        "signed |w| * g: choice",
+        "weights/importance.py",
+        "if signed else",
+        "if not signed else",
+        f"{IMPORTANCE}::test_taylor_with_the_articles_sign",
+    ),
+    Mutant(
+        "gradient: mean over tokens",
+        "weights/calibrate.py",
+        "summed / count for",
+        "summed * count for",
+        f"{IMPORTANCE}::test_gradients_are_those_on_paper",
+    ),
+    Mutant(
+        "affine step (xmax - xmin) / (2^b - 1)",
+        "weights/grids.py",
+        "(2**bits - 1), lowest",
+        "(2**bits - 0), lowest",
+        f"{GRIDS}::test_affine_is_the_articles_formula",
+    ),
+    Mutant(
+        "affine step: range",
+        "weights/grids.py",
+        "(highest - lowest) / (2**",
+        "(highest + lowest) / (2**",
+        f"{GRIDS}::test_affine_is_the_articles_formula",
+    ),
+    Mutant(
+        "affine q = round((x - xmin) / step)",
+        "weights/grids.py",
+        "(groups - grid.zero.to(groups.dtype).unsqueeze(-1)) / scale",
+        "(groups + grid.zero.to(groups.dtype).unsqueeze(-1)) / scale",
+        f"{GRIDS}::test_affine_is_the_articles_formula",
+    ),
+    Mutant(
+        "affine q: ties to even",
+        "weights/grids.py",
+        "steps.round().clamp",
+        "steps.floor().clamp",
+        f"{GRIDS}::test_affine_levels_of_every_width",
+    ),
+    Mutant(
+        "affine x' = q * step + xmin",
+        "weights/grids.py",
+        "groups * scale + grid.zero",
+        "groups * scale - grid.zero",
+        f"{GRIDS}::test_affine_is_the_articles_formula",
+    ),
+    Mutant(
+        "affine xmin = xmax: code 0",
+        "weights/grids.py",
+        "steps.where(scale != 0, 0)",
+        "steps.where(scale != 0, 1)",
+        f"{GRIDS}::test_affine_is_the_articles_formula",
+    ),
+    Mutant(
+        "symmetric |scale|: longer side",
+        "weights/grids.py",
+        "(half + 0.5), torch",
+        "(half - 0.5), torch",
+        f"{GRIDS}::test_symmetric",
+    ),
+    Mutant(
+        "symmetric |scale|: shorter side",
+        "weights/grids.py",
+        "(half - 0.5))",
+        "(half + 0.5))",
+        f"{GRIDS}::test_symmetric",
+    ),
+    Mutant(
+        "symmetric sign of scale",
+        "weights/grids.py",
+        "size.where(below >= above",
+        "size.where(below <= above",
+        f"{GRIDS}::test_symmetric",
+    ),
+    Mutant(
+        "symmetric q: lowest code",
+        "weights/grids.py",
+        "(-(2 ** (bits - 1)),",
+        "(+(2 ** (bits - 1)),",
+        f"{GRIDS}::test_symmetric",
+    ),
+    Mutant(
+        "symmetric w' = (q + shift) * scale",
+        "weights/grids.py",
+        "(groups + _shift(grid)) * scale",
+        "(groups - _shift(grid)) * scale",
+        f"{GRIDS}::test_one_symmetric_bit_is_plus_or_minus_the_mean_magnitude",
+    ),
+    Mutant(
+        "one bit: mean |w| of the kept",
+        "weights/grids.py",
+        "else kept.sum(-1)",
+        "else kept.any(-1)",
+        f"{GRIDS}::test_only_the_kept_weights_decide",
+    ),
+    Mutant(
+        "scale rounded up in its dtype",
+        "weights/grids.py",
+        "view(bits) + 1)",
+        "view(bits) - 1)",
+        f"{GRIDS}::test_affine_in_bfloat16_rounds_the_step_up",
+    ),
+    Mutant(
+        "error <= step / 2 in bf16",
+        "weights/grids.py",
+        ".abs() < value.abs()",
+        ".abs() > value.abs()",
+        f"{GRID_LAWS}::test_no_weight_moves_by_more_than_half_a_step",
+    ),
+    Mutant(
+        "exact counts: round",
+        "weights/patterns.py",
+        "return round(sparsity",
+        "return int(sparsity",
+        f"{PATTERN_LAWS}::test_counts_round_half_to_even",
+    ),
+    Mutant(
+        "exact counts: the best stay",
+        "weights/patterns.py",
+        "descending=True",
+        "descending=False",
+        f"{PATTERN_LAWS}::test_rows",
+    ),
+    Mutant(
+        "global: one count over all",
+        "weights/patterns.py",
+        "everything.numel() - removed",
+        "everything.numel() + removed",
+        f"{PATTERN_LAWS}::test_global",
+    ),
+    Mutant(
+        "N:M along the input",
+        "weights/patterns.py",
+        "importance.reshape(-1, of)",
+        "importance.reshape(-1, kept)",
+        f"{PATTERN_LAWS}::test_n_of_m",
+    ),
+    Mutant(
+        "sparsity in [0, 1]",
+        "weights/patterns.py",
+        "if not 0 <= sparsity <= 1:",
+        "if not 0 <= sparsity <= 2:",
+        f"{PATTERN_LAWS}::test_sparsity_out_of_range_is_refused",
+    ),
+    Mutant(
+        "output error tr(D H D') / tr(W H W')",
+        "weights/solve.py",
+        "(rows @ gram) * rows",
+        "(rows @ gram) + rows",
+        f"{SOLVE}::test_output_error_by_hand",
+    ),
+    Mutant(
+        "output error: D = W' - W",
+        "weights/solve.py",
+        "after.to(wide) - before",
+        "after.to(wide) + before",
+        f"{SOLVE}::test_output_error_by_hand",
+    ),
+    Mutant(
+        "weight error ||D||^2 / ||W||^2",
+        "weights/solve.py",
+        "return error / whole",
+        "return error * whole",
+        f"{SOLVE}::test_output_error_by_hand",
+    ),
+    Mutant(
+        "gram X'X / n",
+        "weights/calibrate.py",
+        "self._sum / self.count",
+        "self._sum * self.count",
+        f"{CALIBRATE}::test_gram_is_the_mean_outer_product",
+    ),
+    Mutant(
+        "gram: n counts vectors",
+        "weights/calibrate.py",
+        "self.count += len",
+        "self.count -= len",
+        f"{CALIBRATE}::test_gram_is_the_mean_outer_product",
+    ),
+    Mutant(
+        "learning rate: cosine",
+        "training/loop.py",
+        "(1 + math.cos",
+        "(1 - math.cos",
+        f"{LOOP}::test_the_rate_rises_to_the_peak_and_ends_near_a_tenth",
+    ),
+    Mutant(
+        "batches: a pass an epoch",
+        "training/loop.py",
+        "places // count",
+        "places // batch",
+        f"{LOOP}::test_every_epoch_sees_each_window_once_and_in_its_own_order",
+    ),
+]
+
+
+def tokens(code: str) -> list[str]:
+    """The tokens of a piece of code, which need not be a whole statement."""
+    found = []
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(code).readline):
+            if token.string.strip():
+                found.append(token.string)
+    except tokenize.TokenError:  # an open bracket at the end
+        pass
+    return found
+
+
+def changed_tokens(was: str, becomes: str) -> int:
+    """How many tokens differ."""
+    matcher = SequenceMatcher(None, tokens(was), tokens(becomes), autojunk=False)
+    return sum(max(i2 - i1, j2 - j1) for kind, i1, i2, j1, j2 in matcher.get_opcodes() if kind != "equal")
+
+
+def run(package: Path, tests: list[str]) -> int:
+    """Run tests against the package in this folder, in this process; pytest's exit status."""
+    sys.path.insert(0, str(package))
+    os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(package / "hypothesis")
+    os.chdir(REPO)
+    with (package / OUTPUT).open("wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    status = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "--no-header", *tests]))
+    if Path(sys.modules["excise"].__file__).parents[1] != package:
+        raise RuntimeError(f"the tests ran on {sys.modules['excise'].__file__}, not on {package}")
+    return status
+
+
+def copy_of(folder: Path) -> Path:
+    """A copy of the package that is imported instead of the installed one."""
+    shutil.copytree(REPO / "src" / "excise", folder / "excise", ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def judge(mutant: Mutant, folder: Path) -> str:
+    """'killed', or what is wrong."""
+    file = copy_of(folder) / "excise" / mutant.file
+    code = file.read_text(encoding="utf-8")
+    if code.count(mutant.was) != 1:
+        return f"NOT MADE: {mutant.was!r} occurs {code.count(mutant.was)} times in {mutant.file}"
+    if changed_tokens(mutant.was, mutant.becomes) != 1:
+        return "NOT MADE: more or fewer than one token changes"
+    file.write_text(code.replace(mutant.was, mutant.becomes), encoding="utf-8")
+    status = run(folder, [mutant.test])
+    if status == pytest.ExitCode.TESTS_FAILED:  # they ran, and failed
+        return "killed"
+    return "SURVIVED" if status == 0 else f"DID NOT RUN: {(folder / OUTPUT).read_text()[-1000:]}"
+
+
+def main(words: list[str]) -> int:
+    """Judge the mutants whose formula or file holds one of the words (all without words)."""
+    chosen = [m for m in MUTANTS if not words or any(w in m.formula or w in m.file for w in words)]
+    began = time.perf_counter()
+    # Each task in its own fork: the packages that take long to import are there already, excise is not.
+    forks = multiprocessing.get_context("fork").Pool(WORKERS, maxtasksperchild=1)
+    with tempfile.TemporaryDirectory(prefix="mutants-") as place, forks as pool:
+        folders = [Path(place) / f"{number:03d}" for number in range(len(chosen))]
+        original = copy_of(Path(place) / "original")
+        sound = pool.apply_async(run, (original, sorted({mutant.test for mutant in chosen})))
+        verdicts = pool.starmap(judge, zip(chosen, folders, strict=True), chunksize=1)
+        if sound.get() != 0:
+            print(f"The tests fail on the package as it is:\n{(original / OUTPUT).read_text()}")  # noqa: T201
+            return 1
+    width = max((len(m.formula) for m in chosen), default=0)
+    for mutant, verdict in zip(chosen, verdicts, strict=True):
+        print(f"{mutant.formula:<{width}}  {mutant.test.rpartition('::')[2]:<72}  {verdict}")  # noqa: T201
+    killed = verdicts.count("killed")
+    print(f"{killed} of {len(chosen)} mutants killed in {time.perf_counter() - began:.0f} s")  # noqa: T201
+    return 0 if killed == len(chosen) and chosen else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

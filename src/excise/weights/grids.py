@@ -73,10 +73,10 @@ def fit(
         or affine, and for |w| <= |scale| with one symmetric bit. xmin = xmax gives x back exactly (affine).
     Source: the article, quantization formula (section 4.2). 1 bit: Rastegari et al., XNOR-Net, 2016.
     Differs: scale is rounded up in the weight's dtype (bf16: by at most 0.8 %), where the article has real numbers.
-    Evidence: levels for g128 by the mean relative output error over wikillama's 42 matrices, 4 / 3 / 2 bit:
+    Evidence: benchmarks/levels.py, mean relative output error over wikillama's 42 matrices, g128, 4 / 3 / 2 bit:
         -7..7 with amax/7 .00399 / .0213 / .194; -8..7 with amax/7.5 .00362 / .0163 / .0876; amax put on -8 and the
         other side cut off .00311 / .0125 / .0531; this rule, which cuts nothing off, .00295 / .0120 / .0597; affine
-        .00287 / .0133 / .0761. 1 bit: mean|w| .209, amax/2 .308, affine 1.88.
+        .00287 / .0133 / .0761. 1 bit: mean|w| .208, amax/2 .308, affine 1.88.
     """
     if kind not in ("symmetric", "affine"):
         raise SettingError(f"grid is {kind!r}; it must be symmetric or affine.")

@@ -53,6 +53,13 @@ class Chain:
             raise InputError(f"{type(network).__name__} is an encoder-decoder; looked for one list of decoder blocks")
         self.network, self._weights = network, weights
         name, modules = repeated_blocks(network)
+        for index, module in enumerate(modules):  # before names are looked up: experts are the likelier reason
+            matrices_of(module, f"{name}.{index}")
+        if weights is not None and weights.renamed is not None:
+            raise InputError(
+                f"{weights.renamed} is in the checkpoint under another name, which transformers translates while "
+                "loading; reading block by block does not follow it. Models stored so are not handled yet"
+            )
         width = int(network.get_input_embeddings().weight.shape[1])
         self._arguments: dict[tuple[int, int], list[Arguments]] = {}
         self.blocks = [
@@ -60,6 +67,7 @@ class Chain:
             for index, module in enumerate(modules)
         ]
         self._outside_is_loaded = weights is None
+        self._as_tuples = False
 
     @property
     def matrices(self) -> tuple[MatrixView, ...]:
@@ -106,16 +114,16 @@ class Chain:
         entered: list[Tensor] = []
         recorded: list[Arguments] = []
 
-        def stand_in(index: int) -> Callable[..., Tensor]:
-            def forward(*args: Any, **kwargs: Any) -> Tensor:
+        def stand_in(index: int) -> Callable[..., Any]:
+            def forward(*args: Any, **kwargs: Any) -> Any:
                 given: Tensor = args[0] if args else kwargs.pop("hidden_states")
                 entered.append(given)
                 recorded.append((args[1:], kwargs))
-                if index < len(self.blocks) - 1:
-                    return given
-                if hidden is None:
-                    raise _LastBlockReached
-                return hidden
+                last = index == len(self.blocks) - 1
+                if (last and hidden is None) or given.dim() != entered[0].dim():
+                    raise _Enough
+                given = hidden if last and hidden is not None else given
+                return (given,) if self._as_tuples else given
 
             return forward
 
@@ -124,8 +132,11 @@ class Chain:
             for index, block in enumerate(self.blocks):
                 block.module.forward = stand_in(index)
                 undo.callback(vars(block.module).pop, "forward")
-            with torch.no_grad(), contextlib.suppress(_LastBlockReached):
+            with torch.no_grad(), contextlib.suppress(_Enough):
                 logits = self.network(input_ids=tokens, use_cache=False).logits
+        if not self._as_tuples and (entered[-1].dim() != entered[0].dim() or logits.dim() == 2):
+            self._as_tuples = True  # the body takes outputs[0] of a block, which of a tensor is its first window
+            return self._run(tokens, hidden)
         self._arguments[int(tokens.shape[0]), int(tokens.shape[1])] = recorded
         return entered[0], logits
 
@@ -137,5 +148,5 @@ class Chain:
             self._outside_is_loaded = True
 
 
-class _LastBlockReached(Exception):
+class _Enough(Exception):
     """Ends a run that was made for what comes before and between the blocks."""

@@ -6,6 +6,7 @@ touched counted against the process.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -184,6 +185,20 @@ def _json(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise InputError("expected a JSON object", path)
     return found
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without transformers' own progress bars: what goes on is told through Progress."""
+    from transformers.utils import logging
+
+    shown = getattr(logging, "is_progress_bar_enabled", lambda: False)()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def need_torch(what: str) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from excise.adapters.chain import Chain
-from excise.adapters.checkpoint import Checkpoint
+from excise.adapters.checkpoint import Checkpoint, quiet
 from excise.adapters.roles import role_map
 from excise.adapters.skeleton import Weights
 from excise.errors import InputError
@@ -49,7 +49,14 @@ class HFModel:
             return self._network
         from transformers import AutoModelForCausalLM
 
-        return AutoModelForCausalLM.from_pretrained(self.checkpoint.folder, dtype="auto", local_files_only=True).eval()
+        folder = self.checkpoint.folder
+        with quiet():
+            network, report = AutoModelForCausalLM.from_pretrained(
+                folder, dtype="auto", local_files_only=True, output_loading_info=True
+            )
+        if missing := sorted(report["missing_keys"]):  # transformers only warns, and makes them up
+            raise InputError(f"{len(missing)} weights are missing, the first is {missing[0]}", folder)
+        return network.eval()
 
     @property
     def stored(self) -> dict[str, str]:

@@ -84,10 +84,10 @@ def matrices_of(block: nn.Module, prefix: str, hidden: int | None = None) -> tup
             found.append(MatrixView(view.name, role_of(name, view.shape, hidden), module, layout))
             continue
         for own, parameter in module.named_parameters(recurse=False):
-            if parameter.dim() >= 3:
+            if parameter.dim() >= 3 and not isinstance(module, nn.Conv1d):  # a small filter over time stays as it is
                 raise InputError(
-                    f"{name}.{own} is {list(parameter.shape)}: looked for Linear weights and found experts fused into "
-                    "one tensor. Mixtures of experts are not handled yet"
+                    f"{name}.{own} is {list(parameter.shape)}: looked for Linear weights and found several matrices in "
+                    "one tensor, as fused experts are. Mixtures of experts are not handled yet"
                 )
     return tuple(found)
 

@@ -79,6 +79,11 @@ class Weights:
         network: The skeleton.
         checkpoint: Where its weights are.
 
+    Attributes:
+        stored: Name in the files by name in the network.
+        renamed: A parameter that is not in the files though they hold tensors nobody asks for: this version of
+            transformers converts this model's names while loading, which block-by-block reading does not follow.
+
     Raises:
         InputError: A weight is missing or has another shape than config.json implies.
     """
@@ -87,14 +92,12 @@ class Weights:
         self._network, self._checkpoint = network, checkpoint
         base = getattr(network, "base_model_prefix", "")
         self.stored: dict[str, str] = {}
+        missing: dict[str, list[int]] = {}
         for name, parameter in network.named_parameters():
             found = next((n for n in _spellings(name, base, network) if n in checkpoint.entries), None)
             if found is None:
-                raise InputError(
-                    f"{name} is missing from the weights; config.json promises it as {list(parameter.shape)}. "
-                    "The checkpoint is incomplete or its config belongs to another model",
-                    checkpoint.folder,
-                )
+                missing[name] = list(parameter.shape)
+                continue
             shape = checkpoint.entries[found].shape
             if shape != tuple(parameter.shape):
                 raise InputError(
@@ -103,6 +106,16 @@ class Weights:
                     checkpoint.folder / checkpoint.entries[found].file,
                 )
             self.stored[name] = found
+        buffers = {n: b for n, b in network.named_buffers() if n in checkpoint.entries}
+        self.renamed = next(iter(missing), None)
+        if missing and checkpoint.entries.keys() <= {*self.stored.values(), *buffers}:
+            raise InputError(
+                f"{self.renamed} is missing from the weights; config.json promises it as {missing[str(self.renamed)]}. "
+                "The checkpoint is incomplete or its config belongs to another model",
+                checkpoint.folder,
+            )
+        for name, tensor in checkpoint.read(buffers):
+            buffers[name].copy_(tensor)
 
     def fill(self, names: list[str]) -> None:
         """Read these parameters, in the dtype the network runs in."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from excise.adapters import assemble
-from excise.adapters.checkpoint import INDEX, Checkpoint, read_header
+from excise.adapters.checkpoint import INDEX, Checkpoint, quiet, read_header
 from excise.errors import ArtefactError
 from excise.journal import Progress, silent
 from excise.pipeline.blocks import digest
@@ -91,7 +91,8 @@ def verify(
     """
     from excise.pipeline.load import load
 
-    network = load(folder)
+    with quiet():
+        network = load(folder)
     expected = {row["name"]: row["digest"] for row in rows}
     seen = set()
     for name, module in network.named_modules():

@@ -11,6 +11,7 @@ import gzip
 import lzma
 import zlib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -21,6 +22,9 @@ from excise.errors import InputError
 
 #: Bytes of a decoded chunk: large enough for the vectorised parsers, small enough to hold several.
 CHUNK = 1 << 24
+
+#: Bytes at the beginning of a file that tell what it is.
+HEAD = 1 << 16
 
 #: Compressed bytes fed to zstandard at a time; bounds what one call can blow up to.
 _ZST_FEED = 1 << 16
@@ -96,13 +100,24 @@ def decoded(path: Path, compression: str, shown: str, digest: Digest | None = No
         raise InputError(f"cannot be read ({error.strerror or error})", shown) from error
 
 
+def with_head(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """The first HEAD bytes of a stream (all of it, if it is shorter), and the whole stream again."""
+    taken: list[bytes] = []
+    for chunk in chunks:
+        taken.append(chunk)
+        if sum(map(len, taken)) >= HEAD:
+            break
+    head = b"".join(taken)
+    return head[:HEAD], chain([head] if head else [], chunks)
+
+
 def _plain(file: _Tee) -> Iterator[bytes]:
     while chunk := file.read(CHUNK):
         yield chunk
 
 
 def _gz(file: _Tee) -> Iterator[bytes]:
-    with gzip.GzipFile(mode="rb", fileobj=file) as stream:
+    with gzip.GzipFile(fileobj=file) as stream:
         while chunk := stream.read(CHUNK):
             yield chunk
 

@@ -26,7 +26,6 @@ _FORMATS = {
     ".parquet": "parquet",
 }
 _COMPRESSIONS = {".gz": "gz", ".zst": "zst", ".xz": "xz"}
-_HEAD = 1 << 16
 _BOM = b"\xef\xbb\xbf"
 
 #: Beginnings of files that hold no text, whatever their name says.
@@ -193,7 +192,7 @@ def _kind(path: Path, name: str, named: bool) -> tuple[str, str] | None:
 
 def _head(path: Path, compression: str, name: str) -> bytes:
     chunks = containers.decoded(path, compression, name)
-    return next(chunks, b"")[:_HEAD]
+    return containers.with_head(chunks)[0]
 
 
 def _format(by_name: str | None, head: bytes, name: str) -> str:
@@ -218,7 +217,7 @@ def _format(by_name: str | None, head: bytes, name: str) -> str:
 
 def _is_object(line: bytes) -> bool:
     """Whether this first line is a record by itself (or too long to tell from the head)."""
-    if len(line) == _HEAD:
+    if len(line) >= containers.HEAD:
         return True
     try:
         return isinstance(json.loads(line), dict)

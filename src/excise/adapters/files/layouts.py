@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import Any
 
-from excise.adapters.files import extract, spans, views
+from excise.adapters.files import containers, extract, spans, views
 from excise.adapters.files.extract import Columns, Layout
 from excise.adapters.files.find import Input
 from excise.adapters.files.spans import Block
@@ -97,11 +96,11 @@ def view_for(fields: Fields, names: Sequence[str], shown: str) -> views.View:
 
 
 def _csv(one: Input, fields: Fields, chunks: Iterator[bytes]) -> Iterator[tuple[Block, Columns, Layout]]:
-    first = next(chunks, b"")
-    delimiter = "\t" if one.format == "tsv" else _delimiter(first)
-    quoted = delimiter != "\t" or spans.quotes_are_marks(first, delimiter)
+    head, chunks = containers.with_head(chunks)
+    delimiter = "\t" if one.format == "tsv" else _delimiter(head)
+    quoted = delimiter != "\t" or spans.quotes_are_marks(head, delimiter)
     layout = None
-    for block in spans.rows(chain([first] if first else [], chunks), delimiter, quoted, one.name):
+    for block in spans.rows(chunks, delimiter, quoted, one.name):
         if layout is None:
             if not len(block.starts):
                 continue

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from excise.adapters.files import columnar
-from excise.adapters.files.containers import decoded
+from excise.adapters.files.containers import decoded, with_head
 from excise.adapters.files.extract import Columns
 from excise.adapters.files.find import Input
 from excise.adapters.files.layouts import Fields, parsed
@@ -107,7 +107,7 @@ def _cut(ledger: Ledger, name: str, row: int) -> bytes:
 
 def _header(out: Path, source: _Entry) -> bytes:
     path = out / "data" / inside(source["name"])
-    head = next(decoded(path, source["compression"], source["name"]), b"")
+    head, _ = with_head(decoded(path, source["compression"], source["name"]))
     at = 0  # a header may hold line ends inside quotes; those come in pairs of quotes
     while (at := head.find(b"\n", at) + 1) > 0:
         if head.count(b'"', 0, at) % 2 == 0:

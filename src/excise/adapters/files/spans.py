@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from excise.adapters.files import scan
+from excise.adapters.files.containers import with_head
 from excise.errors import InputError
 
 Int64s = NDArray[np.int64]
@@ -70,10 +71,10 @@ _Scan = Callable[[bytes, int, bool], tuple[bytes, Int64s, Int64s, int]]
 
 def _blocks(chunks: Iterable[bytes], find: _Scan, shown: str) -> Iterator[Block]:
     """Feeds a scan; what it does not use up comes again with the next chunk."""
-    pending = iter(chunks)
+    head, pending = with_head(iter(chunks))
     chunk = next(pending, None)
     rest, at, line = b"", 0, 1
-    begin = len(_BOM) if chunk is not None and chunk.startswith(_BOM) else 0
+    begin = len(_BOM) if head.startswith(_BOM) else 0
     while chunk is not None:
         following = next(pending, None)
         data = rest + chunk if rest else chunk

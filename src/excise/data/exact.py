@@ -36,7 +36,8 @@ def find(corpus: Corpus, *, normalised: bool, progress: Progress = silent) -> It
     name = "normalised" if normalised else "exact"
     keys, sizes = _keys(corpus, normalised, progress)
     first, again = _groups(keys)
-    for start, stop in chunked(sizes[again] + sizes[first], _COMPARE_BYTES):
+    none = [(0, 0)] if len(again) == 0 else []  # a table without rows is still a table
+    for start, stop in [*none, *chunked(sizes[again] + sizes[first], _COMPARE_BYTES)]:
         yield _verified(corpus, name, first[start:stop], again[start:stop])
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from excise.corpus import Corpus
 from excise.data import text
 from excise.data.threads import in_order
+from excise.data.unicode import points
 from excise.journal import Progress, silent
 
 #: Tokens a shingle; a text with fewer is one shingle.
@@ -65,12 +66,12 @@ def signatures(
     """Signatures [n, BINS], band keys [n, bands], and which texts have a token [n]."""
     from excise.data import kernels  # noqa: PLC0415 - compiles
 
-    data, offsets = text.buffers(text.folded(texts))
+    data, offsets = text.buffers(text.composed(texts))
     scratch = np.empty(int(np.diff(offsets).max(initial=0)) // 2 + 1, np.uint64)
     values = np.empty((len(texts), BINS), np.uint32)
     keys = np.empty((len(texts), bands), np.uint64)
     present = np.empty(len(texts), np.bool_)
-    kernels.sign(data, offsets, text.classes(), SHINGLE, rows, scratch, values, keys, present)
+    kernels.sign(data, offsets, points(), SHINGLE, rows, scratch, values, keys, present)
     return values, keys, present
 
 

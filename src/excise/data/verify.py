@@ -9,6 +9,10 @@ from numpy.typing import NDArray
 
 from excise.data import text
 from excise.data.minhash import SHINGLE
+from excise.data.unicode import points
+
+#: Buckets of more records than this are compared through an index of rare shingles, smaller ones all with all.
+_MANY = 64
 
 
 def shingle_sets(texts: pa.Array) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
@@ -21,13 +25,13 @@ def shingle_sets(texts: pa.Array) -> tuple[NDArray[np.uint64], NDArray[np.int64]
     """
     from excise.data import kernels  # noqa: PLC0415 - compiles
 
-    data, offsets = text.buffers(text.folded(texts))
+    data, offsets = text.buffers(text.composed(texts))
     longest = int(np.diff(offsets).max(initial=0)) // 2 + 1
     scratch = np.empty(longest, np.uint64)
     table = np.empty(5 * longest + 2, np.uint64)
     out = np.empty(int(offsets[-1] - offsets[0]) // 2 + len(texts) + 1, np.uint64)
     starts = np.empty(len(texts) + 1, np.int64)
-    size = kernels.collect(data, offsets, text.classes(), SHINGLE, scratch, table, out, starts)
+    size = kernels.collect(data, offsets, points(), SHINGLE, scratch, table, out, starts)
     return out[:size].copy(), starts
 
 
@@ -47,7 +51,29 @@ def absorbed(
     from excise.data import kernels  # noqa: PLC0415 - compiles
 
     sets, starts = shingle_sets(texts)
-    partner = np.empty(len(texts), np.int64)
-    redundancy = np.empty(len(texts), np.float64)
-    kernels.absorb(sets, starts, bounds, threshold, partner, redundancy)
+    partner = np.full(len(texts), -1, np.int64)
+    redundancy = np.zeros(len(texts), np.float64)
+    large = np.flatnonzero(np.diff(bounds) > _MANY)
+    for bucket in large.tolist():
+        first, last = int(bounds[bucket]), int(bounds[bucket + 1])
+        where = starts[first : last + 1]
+        elements, kinds = rare_first(sets[where[0] : where[-1]], where - where[0])
+        here = slice(first, last)
+        kernels.absorb_many(elements, where - where[0], kinds, threshold, partner[here], redundancy[here])
+        partner[here][partner[here] >= 0] += first
+    kernels.absorb(sets, starts, bounds, _MANY, threshold, partner, redundancy)
     return partner, redundancy
+
+
+def rare_first(sets: NDArray[np.uint64], starts: NDArray[np.int64]) -> tuple[NDArray[np.uint64], int]:
+    """The same sets with their elements numbered from the rarest up, each ascending, and how many kinds there are.
+
+    Args:
+        sets: Sets one after another.
+        starts: [n + 1], set i is sets[starts[i]:starts[i + 1]].
+    """
+    _, kind, count = np.unique(sets, return_inverse=True, return_counts=True)
+    number = np.empty(len(count), np.uint64)
+    number[np.argsort(count, kind="stable")] = np.arange(len(count), dtype=np.uint64)
+    owner = np.repeat(np.arange(len(starts) - 1, dtype=np.uint64), np.diff(starts))
+    return np.sort(owner << np.uint64(40) | number[kind]) & np.uint64((1 << 40) - 1), len(count)

@@ -22,7 +22,7 @@ from transformers.utils.quantization_config import QuantizationConfigMixin
 from excise.errors import InputError
 from excise.weights import layout
 from excise.weights.layout import METHOD, VERSION, Layout
-from excise.weights.linear import check_modules, pack_modules, unpack_modules
+from excise.weights.linear import finish_modules, pack_modules, unpack_modules
 
 
 def register() -> None:
@@ -65,7 +65,7 @@ class ExciseQuantizer(HfQuantizer):  # type: ignore[misc]
         return model
 
     def _process_model_after_weight_loading(self, model: Any, **_: Any) -> Any:
-        check_modules(model)
+        finish_modules(model)
         return model
 
     def get_state_dict_and_metadata(

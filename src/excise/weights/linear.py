@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from excise.errors import InputError
-from excise.weights import packed
-from excise.weights.layout import Layout
+from excise.weights import int4, packed
+from excise.weights.layout import GridLayout, Layout
 
 
 class PackedWeight(nn.Module):  # type: ignore[misc]
@@ -29,8 +29,32 @@ class PackedWeight(nn.Module):  # type: ignore[misc]
             self.register_buffer(part, torch.empty(shape, dtype=dtype, device=device))
 
     def parts(self) -> dict[str, Tensor]:
-        """Tensors by part."""
-        return dict(self.named_buffers(recurse=False))
+        """Tensors by part, as they are stored."""
+        parts = self._held()
+        if self.arranged:
+            parts["codes"] = packed.stored_codes(int4.restore(parts["codes"]), parts, self.layout)
+        return parts
+
+    def _held(self) -> dict[str, Tensor]:
+        return {part: self._buffers[part] for part in self.layout.parts()}
+
+    @property
+    def arranged(self) -> bool:
+        """Whether `codes` are in the order of the kernel in int4.py."""
+        return "levels" in self._buffers
+
+    def arrange(self) -> None:
+        """Let a kernel multiply a few rows without unpacking, where one fits; the weight stays the same."""
+        if not self.arranged and self.device.type == "cpu" and int4.fits(self.layout):
+            self.register_buffer("levels", int4.levels(self.scale, self._buffers.get("zero")), persistent=False)
+            self._buffers["codes"] = int4.arrange(packed.all_codes(self._held(), self.layout))
+
+    def restore(self) -> None:
+        """Undo `arrange`."""
+        if self.arranged:
+            self._buffers |= self.parts()
+            del self._buffers["levels"]
+            self._non_persistent_buffers_set.discard("levels")
 
     @property
     def dtype(self) -> torch.dtype:
@@ -49,14 +73,38 @@ class PackedWeight(nn.Module):  # type: ignore[misc]
 
     def dense(self) -> Tensor:
         """The whole weight, [out, in] in dtype."""
-        return packed.dense(self.parts(), self.layout)
+        held = self._held()
+        return packed.dense(held, self.layout, int4.restore(held["codes"]) if self.arranged else None)
+
+    def takes(self, x: Tensor) -> bool:
+        """Whether `multiply` is for these inputs."""
+        few = x.numel() <= int4.MOST_ROWS * self.layout.shape[1]
+        return self.arranged and few and x.dtype == torch.bfloat16 and not (x.requires_grad and torch.is_grad_enabled())
+
+    def multiply(self, x: Tensor) -> Tensor:
+        """Rows x times W', which is not unpacked: [..., in] to [..., out]."""
+        group = cast(int, cast(GridLayout, self.layout.grid).group)
+        rows = x.reshape(-1, self.layout.shape[1])
+        return int4.multiply(rows, self.codes, group, self.levels).reshape(*x.shape[:-1], -1)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> PackedWeight:
         """Move to a device, but keep every dtype: `model.to(dtype)` would round the scales and change the weight."""
+        was_arranged = self.arranged
+        self.restore()
         for name, buffer in self.named_buffers(recurse=False):
             moved = fn(buffer)
             self._buffers[name] = moved if moved.dtype == buffer.dtype else buffer.to(moved.device)
+        if was_arranged:
+            self.arrange()
         return self
+
+    def _save_to_state_dict(self, destination: dict[str, Tensor], prefix: str, keep_vars: bool) -> None:
+        for part, tensor in self.parts().items():
+            destination[prefix + part] = tensor
+
+    def _load_from_state_dict(self, *arguments: Any) -> None:
+        self.restore()
+        super()._load_from_state_dict(*arguments)
 
 
 class PackedLinear(nn.Module):  # type: ignore[misc]
@@ -79,6 +127,9 @@ class PackedLinear(nn.Module):  # type: ignore[misc]
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., in] to [..., out]."""
+        if self.weight.takes(x):
+            few = self.weight.multiply(x)
+            return few if self.bias is None else few + self.bias
         return functional.linear(x, self.weight.dense().to(x.dtype), self.bias)
 
     def unpacked(self, dtype: torch.dtype | None = None) -> nn.Module:
@@ -118,8 +169,8 @@ def pack_modules(model: nn.Module, layouts: Mapping[str, Layout]) -> None:
         setattr(owner, leaf, PackedLinear(layout, module))
 
 
-def check_modules(model: nn.Module) -> None:
-    """Look at the numbers of every packed weight once they are loaded.
+def finish_modules(model: nn.Module) -> None:
+    """Once the parts are loaded: look at the numbers of every packed weight, then ready it for use.
 
     Raises:
         InputError: A mask that keeps another number than described, or a scale that is NaN or infinite.
@@ -130,6 +181,7 @@ def check_modules(model: nn.Module) -> None:
                 packed.check_numbers(module.parts(), module.layout)
             except InputError as error:
                 raise InputError(f"{name}: {error}") from error
+            module.arrange()
 
 
 def unpack_modules(model: nn.Module, dtype: torch.dtype | None = None) -> None:

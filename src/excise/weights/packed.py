@@ -7,7 +7,8 @@ grid, `zero`. `pack` and `unpack` are each other's inverse, bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -86,19 +87,30 @@ def unpack(parts: Mapping[str, Tensor], layout: Layout) -> Tensor:
     return dense(parts, layout)
 
 
-def dense(parts: Mapping[str, Tensor], layout: Layout) -> Tensor:
-    """`unpack` without its checks, for parts that have passed them."""
-    out, width = layout.shape
-    rows = max(1, _BLOCK // width)
-    if rows >= out:
-        return _unpack_rows(parts, layout, 0, out, 0)[0]
-    weight = torch.empty(layout.shape, dtype=layout.dtype, device=next(iter(parts.values())).device)
-    before = 0
-    for first in range(0, out, rows):
-        stop = min(first + rows, out)
-        weight[first:stop], kept = _unpack_rows(parts, layout, first, stop, before)
-        before += kept
-    return weight
+def dense(parts: Mapping[str, Tensor], layout: Layout, codes: Tensor | None = None) -> Tensor:
+    """`unpack` without its checks, for parts that have passed them.
+
+    Args:
+        parts: Tensors by part.
+        layout: Their layout.
+        codes: As from `all_codes`, where they are at hand and `parts` lacks them.
+
+    Cost: O(out * in); a second copy of the weight where it has several blocks, and some 20 MiB.
+    """
+    return _joined([_dense_rows(parts, layout, block, codes) for block in _blocks(parts, layout)])
+
+
+def all_codes(parts: Mapping[str, Tensor], layout: Layout) -> Tensor:
+    """The stored codes as a matrix, uint8 [out, in]; where a weight of a symmetric grid was removed, that of 0."""
+    lowest, _ = grids.code_range(cast(GridLayout, layout.grid).kind, cast(GridLayout, layout.grid).bits)
+    blocks = ((block, _codes_of(parts, layout, block)) for block in _blocks(parts, layout))
+    return _joined([c if b.mask is None else c.masked_fill_(~b.mask, -lowest) for b, c in blocks])
+
+
+def stored_codes(codes: Tensor, parts: Mapping[str, Tensor], layout: Layout) -> Tensor:
+    """The inverse of `all_codes`: the part `codes`."""
+    kept = [codes[b.rows] if b.mask is None else codes[b.rows][b.mask] for b in _blocks(parts, layout)]
+    return bits.pack(torch.cat([piece.reshape(-1) for piece in kept]), cast(GridLayout, layout.grid).bits)
 
 
 def check_numbers(parts: Mapping[str, Tensor], layout: Layout) -> None:
@@ -116,38 +128,61 @@ def check_numbers(parts: Mapping[str, Tensor], layout: Layout) -> None:
             raise InputError(f"{part} holds NaN or infinite values. {AGAIN}")
 
 
-def _unpack_rows(parts: Mapping[str, Tensor], layout: Layout, first: int, stop: int, before: int) -> tuple[Tensor, int]:
-    """Rows of the matrix in layout.dtype, and how many survivors they hold; `before`: survivors in earlier rows."""
-    rows, width, mask = stop - first, layout.shape[1], None
-    start, count = first * width, rows * width
-    if layout.kept is not None:
-        mask = bits.unpack(parts["mask"], 1, count, start).view(torch.bool)
-        start, count = before, int(mask.sum())
-    if layout.grid is None:
-        stored = parts["values"][start : start + count]
-        return (stored if mask is None else _spread(stored, mask)).reshape(rows, width), count
-    codes = bits.unpack(parts["codes"], layout.grid.bits, count, start)
-    if mask is not None:
-        codes, mask = _spread(codes, mask), mask.reshape(rows, width)
-    lowest, _ = grids.code_range(layout.grid.kind, layout.grid.bits)
-    signed = codes.reshape(rows, width).to(torch.int16) + lowest
-    return grids.decode(signed, _grid_of(parts, layout.grid, first, stop), mask).to(layout.dtype), count
+@dataclass(frozen=True)
+class _Block:
+    """Some rows of the matrix: which, which of their weights survive (None: all), and where the survivors lie."""
+
+    rows: slice
+    mask: Tensor | None
+    start: int
+    count: int
 
 
-def _grid_of(parts: Mapping[str, Tensor], described: GridLayout, first: int, stop: int) -> Grid:
-    """The grid of some rows."""
-    rows = slice(None) if described.group == "tensor" else slice(first, stop)
+def _blocks(parts: Mapping[str, Tensor], layout: Layout) -> Iterator[_Block]:
+    out, width = layout.shape
+    at_once, start = max(1, _BLOCK // width), 0
+    for first in range(0, out, at_once):
+        rows = slice(first, min(first + at_once, out))
+        shape = (rows.stop - first, width)
+        mask, count = None, shape[0] * width
+        if layout.kept is not None:
+            mask = bits.unpack(parts["mask"], 1, count, first * width).view(torch.bool).reshape(shape)
+            count = int(mask.sum())
+        yield _Block(rows, mask, start, count)
+        start += count
+
+
+def _dense_rows(parts: Mapping[str, Tensor], layout: Layout, block: _Block, codes: Tensor | None) -> Tensor:
+    described = layout.grid
+    if described is None:
+        return _spread(parts["values"][block.start : block.start + block.count], block, layout)
+    codes = _codes_of(parts, layout, block) if codes is None else codes[block.rows]
+    rows = slice(None) if described.group == "tensor" else block.rows
     zero = parts["zero"][rows] if "zero" in parts else None
-    return Grid(described.kind, described.bits, described.group, parts["scale"][rows], zero)
+    grid = Grid(described.kind, described.bits, described.group, parts["scale"][rows], zero)
+    lowest, _ = grids.code_range(described.kind, described.bits)
+    return grids.decode(codes.to(torch.int16) + lowest, grid, block.mask).to(layout.dtype)
 
 
-def _spread(stored: Tensor, mask: Tensor) -> Tensor:
+def _codes_of(parts: Mapping[str, Tensor], layout: Layout, block: _Block) -> Tensor:
+    width = cast(GridLayout, layout.grid).bits
+    return _spread(bits.unpack(parts["codes"], width, block.count, block.start), block, layout)
+
+
+def _joined(pieces: list[Tensor]) -> Tensor:
+    return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
+
+
+def _spread(stored: Tensor, block: _Block, layout: Layout) -> Tensor:
     """Survivors at their places, 0 elsewhere: each place looks its survivor up, by the survivors counted so far.
 
     Three times as fast as `masked_scatter_` on a processor, which matters as it is done at every call of a layer.
     """
-    place = torch.cumsum(mask, 0, dtype=torch.int32)
-    return torch.cat([stored.new_zeros(1), stored]).index_select(0, place.mul_(mask))
+    if block.mask is None:
+        return stored.reshape(-1, layout.shape[1])
+    flat = block.mask.reshape(-1)
+    place = torch.cumsum(flat, 0, dtype=torch.int32).mul_(flat)
+    return torch.cat([stored.new_zeros(1), stored]).index_select(0, place).reshape(block.mask.shape)
 
 
 def _ones(stream: Tensor) -> int:

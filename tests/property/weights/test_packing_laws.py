@@ -5,7 +5,7 @@ import math
 import hypothesis.strategies as st
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 
 from excise.weights import bits, packed
 from excise.weights.layout import Layout, quantization_config, read_layouts
@@ -81,7 +81,20 @@ def test_unpacking_row_by_row_is_unpacking_at_once(solved, block):
         assert bytes_of(packed.dense(parts, described)) == bytes_of(solution.weight)
 
 
-@given(st.integers(1, 200), st.integers(1, 200), st.integers(1, 8))
-def test_sizes_of_a_layout(out, width, width_bits):
+@settings(deadline=None)
+@given(solutions(), st.integers(1, 40))
+def test_codes_laid_out_as_a_matrix_can_be_stored_again(solved, block):
+    solution, dtype = solved
+    assume(solution.grid is not None and (solution.mask is None or solution.grid.kind == "symmetric"))
+    described, parts = packed.describe(solution, dtype), packed.pack(solution, dtype)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packed, "_BLOCK", block)
+        codes = packed.all_codes(parts, described)
+        assert torch.equal(packed.stored_codes(codes, parts, described), parts["codes"])
+        assert bytes_of(packed.dense(parts, described, codes)) == bytes_of(solution.weight)
+
+
+@given(st.integers(1, 200), st.integers(1, 200))
+def test_sizes_of_a_layout(out, width):
     kept = out * width // 2
     assert Layout((out, width), torch.bfloat16, kept).size_bytes() == math.ceil(out * width / 8) + 2 * kept

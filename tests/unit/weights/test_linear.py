@@ -6,7 +6,7 @@ from torch import nn
 
 from excise.errors import InputError
 from excise.weights import packed
-from excise.weights.linear import PackedLinear, check_modules, pack_modules, unpack_modules
+from excise.weights.linear import PackedLinear, finish_modules, pack_modules, unpack_modules
 from excise.weights.solve import Plan, solve
 
 PLANS = [Plan(sparsity=0.5), Plan(bits=4, group=32), Plan(sparsity=0.5, bits=3, grid="affine", group="tensor")]
@@ -90,10 +90,10 @@ def test_modules_that_cannot_be_packed_are_refused_by_name():
 
 def test_damaged_numbers_are_refused_with_the_tensors_name():
     _, light = packed_network(Plan(sparsity=0.5))
-    check_modules(light)
+    finish_modules(light)
     light[2].weight.mask.zero_()
     with pytest.raises(InputError, match=r"^2.weight: the mask keeps 0 weights"):
-        check_modules(light)
+        finish_modules(light)
 
 
 def test_what_is_shown_tells_how_it_is_stored():

@@ -125,7 +125,7 @@ def encode(weight: Tensor, grid: Grid, mask: Tensor | None = None) -> Tensor:
     codes = steps.round().clamp(lowest, highest).reshape(weight.shape)
     if mask is not None:
         codes = codes.where(mask, 0)
-    return codes.to(torch.uint8 if grid.kind == "affine" else torch.int8)
+    return codes.to(code_dtype(grid.kind))
 
 
 def decode(codes: Tensor, grid: Grid, mask: Tensor | None = None) -> Tensor:
@@ -153,6 +153,11 @@ def decode(codes: Tensor, grid: Grid, mask: Tensor | None = None) -> Tensor:
 def code_range(kind: Kind, bits: int) -> tuple[int, int]:
     """Lowest and highest code."""
     return (0, 2**bits - 1) if kind == "affine" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+
+
+def code_dtype(kind: Kind) -> torch.dtype:
+    """In which codes are held before they are packed."""
+    return torch.uint8 if kind == "affine" else torch.int8
 
 
 def check_bits(bits: int) -> None:

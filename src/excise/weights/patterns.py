@@ -72,7 +72,14 @@ def removed_count(count: int, sparsity: float) -> int:
     return round(sparsity * count)
 
 
-def free(importance: Tensor, sparsity: float, scope: Literal["row", "layer"], name: str = "importance") -> Tensor:
+def free(
+    importance: Tensor,
+    sparsity: float,
+    scope: Literal["row", "layer"],
+    name: str = "importance",
+    *,
+    first: int = 0,
+) -> Tensor:
     """Remove the least important of each row, or of the whole layer.
 
     Args:
@@ -80,6 +87,8 @@ def free(importance: Tensor, sparsity: float, scope: Literal["row", "layer"], na
         sparsity: Fraction removed, in [0, 1].
         scope: 'row': exactly `removed_count(in)` of each row; 'layer': exactly `removed_count(out*in)` in all.
         name: For the error.
+        first: Column of a wider layer at which these columns begin: the counts of consecutive pieces add up to the
+            whole layer's.
 
     Returns:
         Bool [out, in], True = keep.
@@ -91,7 +100,9 @@ def free(importance: Tensor, sparsity: float, scope: Literal["row", "layer"], na
     Cost: a sort; 12 bytes a weight of temporaries.
     """
     sets = importance if scope == "row" else importance.reshape(1, -1)
-    kept = sets.shape[-1] - removed_count(sets.shape[-1], sparsity)
+    size = sets.shape[-1]
+    before = first * (size // importance.shape[-1])
+    kept = size - (removed_count(before + size, sparsity) - removed_count(before, sparsity))
     return _keep_first(sets, kept, name).reshape(importance.shape)
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from excise.errors import SettingError
-from excise.weights import grids, importance, patterns
+from excise.weights import grids, importance, obs, patterns
 from excise.weights.grids import Grid
 from excise.weights.numerics import compute_dtype, require_finite
 
@@ -26,7 +27,8 @@ class Plan:
     Attributes:
         sparsity: Fraction removed, in [0, 1]; 0 removes nothing. N:M patterns imply theirs: leave 0, or give the same.
         pattern: row, layer, global or N:M.
-        importance: magnitude, or taylor, which needs gradients.
+        importance: magnitude; taylor, which needs gradients; or obs, w^2 / [H^-1]_jj of what the weights have become
+            when the solver obs comes to them.
         signed: The article's taylor to the letter, with its sign.
         bits: In [1, 8]; None = not quantized.
         grid: symmetric or affine.
@@ -39,7 +41,7 @@ class Plan:
 
     sparsity: float = 0.0
     pattern: str = "row"
-    importance: Literal["magnitude", "taylor"] = "magnitude"
+    importance: Literal["magnitude", "taylor", "obs"] = "magnitude"
     signed: bool = False
     bits: int | None = None
     grid: grids.Kind = "symmetric"
@@ -57,12 +59,17 @@ class Plan:
         if self.bits is not None:
             grids.check_bits(self.bits)
         for name, allowed in (
-            ("importance", ("magnitude", "taylor")),
+            ("importance", ("magnitude", "taylor", "obs")),
             ("grid", ("symmetric", "affine")),
             ("solver", tuple(SOLVERS)),
         ):
             if getattr(self, name) not in allowed:
                 raise SettingError(f"{name} is {getattr(self, name)!r}; it must be {' or '.join(allowed)}.")
+        if self.importance == "obs" and (self.solver != "obs" or self.pattern == "global"):
+            raise SettingError(
+                f"importance is obs beside solver {self.solver} and pattern {self.pattern}; it is found in the sweep "
+                "of the solver obs, one layer after the other. Use that solver, and the pattern row, layer or N:M."
+            )
         if self.signed and self.importance != "taylor":
             raise SettingError(f"signed is set beside importance {self.importance}; only taylor has a sign.")
 
@@ -130,9 +137,9 @@ def solve(
     require_finite(weight, name)
     if gram is not None:
         require_finite(gram, f"{name} (Gram matrix of its inputs)")
-    if mask is None:
+    if mask is None and plan.importance != "obs":
         mask = _mask_of(weight, plan, gradient, name)
-    weight_after, grid, codes = SOLVERS[plan.solver](weight, mask, plan, gram, name)
+    weight_after, mask, grid, codes = SOLVERS[plan.solver](weight, mask, plan, gram, name)
     return Solution(
         weight=weight_after,
         mask=mask,
@@ -207,21 +214,56 @@ def _mask_of(weight: Tensor, plan: Plan, gradient: Tensor | None, name: str) -> 
     return patterns.free(kept_first, plan.sparsity, pattern.scope, name)
 
 
-def _round(
-    weight: Tensor, mask: Tensor | None, plan: Plan, gram: Tensor | None, name: str
-) -> tuple[Tensor, Grid | None, Tensor | None]:
+#: Weight, mask, grid and codes as in `Solution`.
+Solved = tuple[Tensor, Tensor | None, Grid | None, Tensor | None]
+Solver = Callable[[Tensor, Tensor | None, Plan, Tensor | None, str], Solved]
+
+
+def _round(weight: Tensor, mask: Tensor | None, plan: Plan, gram: Tensor | None, name: str) -> Solved:
     """Zero what the mask removes and round the rest to the nearest level. Looks at no inputs."""
     if plan.bits is None:
-        return weight.clone() if mask is None else weight.where(mask, 0), None, None
+        return weight.clone() if mask is None else weight.where(mask, 0), mask, None, None
     grid = grids.fit(weight, plan.grid, plan.bits, plan.group, mask=mask, name=name)
     codes = grids.encode(weight, grid, mask)
-    return grids.decode(codes, grid, mask), grid, codes
+    return grids.decode(codes, grid, mask), mask, grid, codes
 
 
-Solver = Callable[[Tensor, Tensor | None, Plan, Tensor | None, str], tuple[Tensor, Grid | None, Tensor | None]]
+def _obs(weight: Tensor, mask: Tensor | None, plan: Plan, gram: Tensor | None, name: str) -> Solved:
+    """Prune and round column by column; the columns to come make up for the error in the outputs."""
+    if gram is None:
+        raise SettingError(
+            f"solver is obs at {name}, none of whose inputs were seen. Give calibration data, or use the solver round."
+        )
+    pattern = patterns.parse(plan.pattern)
+    choose: Callable[[Tensor, int], Tensor] | None = None
+    if mask is None and plan.removed_fraction > 0:
+        if pattern.scope in ("row", "layer"):
+            choose = partial(_choose_free, plan=plan, name=name)
+        else:
+            choose = partial(_choose_n_of_m, pattern=pattern, name=name)
+    swept = obs.sweep(
+        weight,
+        gram,
+        mask=mask,
+        choose=choose,
+        levels=None if plan.bits is None else obs.Levels(plan.grid, plan.bits, plan.group),
+        align=pattern.of or 1,
+        name=name,
+    )
+    return swept.weight, swept.mask, swept.grid, swept.codes
 
-#: (weight, mask, plan, gram, name) -> (weight', grid, codes).
-SOLVERS: dict[str, Solver] = {"round": _round}
+
+def _choose_free(importance: Tensor, first: int, *, plan: Plan, name: str) -> Tensor:
+    scope: Literal["row", "layer"] = "row" if plan.pattern == "row" else "layer"
+    return patterns.free(importance, plan.sparsity, scope, name, first=first)
+
+
+def _choose_n_of_m(importance: Tensor, first: int, *, pattern: patterns.Pattern, name: str) -> Tensor:
+    return patterns.n_of_m(importance, pattern.kept, pattern.of, name)
+
+
+#: (weight, mask, plan, gram, name) -> what is in `Solved`.
+SOLVERS: dict[str, Solver] = {"round": _round, "obs": _obs}
 
 
 def _energy(rows: Tensor, gram: Tensor) -> float:

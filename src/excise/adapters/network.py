@@ -75,8 +75,8 @@ class HFModel:
 
     @property
     def longest(self) -> int | None:
-        """Most tokens at once, by the config."""
-        found = self.config.get("max_position_embeddings")
+        """Most tokens at once, by the config (which maps older names, such as n_positions, to this one)."""
+        found = getattr(self._shape.config, "max_position_embeddings", None)
         return int(found) if found else None
 
     @property

@@ -6,7 +6,7 @@ import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from excise.errors import InputError, OutputError, SettingError
 from excise.pipeline.windows import WINDOW
@@ -96,10 +96,11 @@ def planned_bytes(view: MatrixView, plan: Plan) -> int:
     count = math.prod(view.shape)
     kept = count - removed_count(count, plan.removed_fraction) if plan.removed_fraction > 0 else None
     dtype = view.get().dtype
-    group: int | Literal["tensor"] = (
-        "tensor" if plan.group == "tensor" else group_width(view.shape, plan.group, view.name)
-    )
-    grid = None if plan.bits is None else GridLayout(plan.grid, plan.bits, group, dtype)
+    grid = None
+    if plan.bits is not None:
+        whole = plan.group == "tensor"
+        group = group_width(view.shape, plan.group, view.name)
+        grid = GridLayout(plan.grid, plan.bits, "tensor" if whole else group, dtype)
     return Layout(view.shape, dtype, kept, grid).size_bytes()
 
 

@@ -26,7 +26,7 @@ _LEAST_CHARACTERS = 200
 def gather(
     out: str | Path, *, megabytes: float = 8.0, overwrite: bool = False, progress: Progress = silent
 ) -> dict[str, Any]:
-    """Write OUT/{licences,packages,library}.jsonl, records {"id", "text", "origin"}.
+    """Write OUT/data/{licences,packages,library}.jsonl, records {"id", "text", "origin"}.
 
     Args:
         out: Folder to make.
@@ -43,7 +43,7 @@ def gather(
         counts: dict[str, Any] = {}
         taken = 0
         for name, texts in (("licences", _licences()), ("packages", _packages()), ("library", _library())):
-            path = journal.folder / f"{name}.jsonl"
+            path = journal.folder / "data" / f"{name}.jsonl"
             records = size = 0
             with written_aside(path) as file:
                 for origin, text in texts:

@@ -66,6 +66,11 @@ class Journal:
         self._fingerprint: dict[str, Any] = json.loads(json.dumps(dict(fingerprint), ensure_ascii=False))
         if self.out.exists() and not overwrite:
             raise OutputError(f"{out} exists already. Name another output, or give --overwrite to replace it.")
+        if self.out.exists() and not self._made_here(home):
+            raise OutputError(
+                f"{out} was not made by this command, so --overwrite does not replace it. "
+                "Name another output, or remove it yourself."
+            )
         self._home = self.folder / home
         self._path = self._home / "journal.jsonl"
         try:
@@ -84,6 +89,10 @@ class Journal:
         except BaseException:
             self.close()
             raise
+
+    def _made_here(self, home: str) -> bool:
+        """Whether OUT is an earlier run's output, or empty: only that may be replaced."""
+        return (self.out / home / "journal.jsonl").is_file() or (self.out.is_dir() and not any(self.out.iterdir()))
 
     def _take_lock(self) -> None:
         if os.name != "posix":
@@ -197,6 +206,11 @@ class Journal:
         if replaced.exists():
             shutil.rmtree(replaced)
         return self.out
+
+    def discard(self) -> None:
+        """Remove OUT.partial, where nothing in it could be used again."""
+        self.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def close(self) -> None:
         """Let another run in; the work stays for the next one."""

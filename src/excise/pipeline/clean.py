@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 import time
 from collections import Counter
@@ -23,7 +24,7 @@ from excise.adapters.files.read import Reading, Step, just_do, read
 from excise.adapters.files.write import collect, write_source
 from excise.corpus import Corpus, Source
 from excise.data import exact, keep, near, rails
-from excise.errors import GuardRailError, SettingError
+from excise.errors import GuardRailError, SettingError, UserError
 from excise.evidence import report
 from excise.finding import FINDINGS
 from excise.journal import Journal, Progress, silent, written_aside
@@ -125,9 +126,10 @@ def clean(
             return CleanResult(None, {**_evidence(study, settings, fields, {}, ()), "status": "dry_run"})
     if out is None:
         raise SettingError("out is not given; name the folder to make, or ask for a dry run.")
-    target = Path(out)
+    target = Path(os.path.abspath(out))  # noqa: PTH100 - resolve() would follow a linked OUT
+    _refuse_overlap(data, target)
     beside = [target.with_name(target.name + end) for end in ("", ".partial", ".replaced")]
-    inputs = find(data, without=[p.absolute() for p in beside], progress=progress)
+    inputs = find(data, without=beside, progress=progress)
     began = time.monotonic()
     fingerprint = {
         "command": "clean",
@@ -141,7 +143,11 @@ def clean(
         "label": label,
     }
     with Journal(target, fingerprint, "ledger", overwrite=overwrite, progress=progress) as journal:
-        study = _study(inputs, journal.work, fields, settings, journal.step, progress)
+        try:
+            study = _study(inputs, journal.work, fields, settings, journal.step, progress)
+        except UserError:  # what has to be mended changes the run's fingerprint: nothing here can be gone on with
+            journal.discard()
+            raise
         if study.stop is not None and not allow_large:
             raise GuardRailError(study.stop)
         written = _write(study, inputs, journal, restore, fields, progress)
@@ -152,6 +158,17 @@ def clean(
         report.write(journal.folder / "report.html", evidence)
         skipped = tuple(journal.skipped)
         return CleanResult(journal.finish(), evidence, skipped)
+
+
+def _refuse_overlap(data: str | Path | Sequence[str | Path], target: Path) -> None:
+    """Refuse an input inside OUT, which finishing would replace.
+
+    Raises:
+        SettingError: It is.
+    """
+    for entry in [data] if isinstance(data, str | Path) else data:
+        if Path(os.path.abspath(entry)).is_relative_to(target):  # noqa: PTH100
+            raise SettingError(f"out is {target}, which holds the input {entry}; name another output.")
 
 
 def _checked(finders: Sequence[str], threshold: float, keep: str, restore: str, corrupt: str) -> dict[str, Any]:

@@ -28,19 +28,19 @@ def parsed(one: Input, fields: Fields, told: Callable[[int], None]) -> Iterator[
         InputError: Not parquet, compressed once more, without a field, or with a field that is no text.
     """
     if one.compression:
-        raise InputError(f"parquet inside {one.compression}; unpack it first, parquet is compressed already", one.name)
+        raise InputError(f"parquet inside {one.compression}; unpack it first, parquet is compressed already", one.shown)
     try:
         with pq.ParquetFile(one.path) as file:
-            layout = _layout(file.schema_arrow, fields, one.name)
+            layout = _layout(file.schema_arrow, fields, one.shown)
             total, done = max(1, file.metadata.num_rows), 0
             for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=layout.needed):
-                yield _block(batch.num_rows), _columns(batch, layout, one.name, done), layout
+                yield _block(batch.num_rows), _columns(batch, layout, one.shown, done), layout
                 done += batch.num_rows
                 told(one.size_bytes * done // total)
     except pa.ArrowInvalid as error:
-        raise InputError(f"not readable as parquet ({error})", one.name) from error
+        raise InputError(f"not readable as parquet ({str(error).strip()})", one.shown) from error
     except OSError as error:
-        raise InputError(f"damaged, or cannot be read ({error})", one.name) from error
+        raise InputError(f"damaged, or cannot be read ({str(error).strip()})", one.shown) from error
 
 
 def _layout(schema: pa.Schema, fields: Fields, shown: str) -> Layout:

@@ -69,14 +69,17 @@ def magic(head: bytes) -> str:
     return next((name for sign, name in _MAGIC.items() if head.startswith(sign)), "")
 
 
-def decoded(path: Path, compression: str, shown: str, digest: Digest | None = None) -> Iterator[bytes]:
-    """The decoded bytes of a file in chunks of about CHUNK.
+def decoded(
+    path: Path, compression: str, shown: str, digest: Digest | None = None, *, size: int | None = None
+) -> Iterator[bytes]:
+    """The decoded bytes of a file in chunks.
 
     Args:
         path: The file.
         compression: '', gz, zst or xz.
         shown: The file's name in errors.
         digest: Told all bytes of the file as it is on disk.
+        size: About how large a chunk is; CHUNK if None.
 
     Raises:
         InputError: The file is cut short or damaged, or cannot be read.
@@ -84,7 +87,7 @@ def decoded(path: Path, compression: str, shown: str, digest: Digest | None = No
     try:
         with path.open("rb") as raw:
             file = _Tee(raw, digest if digest is not None else xxhash.xxh3_128())
-            yield from _OPENERS[compression](file)
+            yield from _OPENERS[compression](file, CHUNK if size is None else size)
             while file.read(CHUNK):  # what may follow the last member belongs to the fingerprint
                 pass
     except EOFError as error:
@@ -111,39 +114,39 @@ def with_head(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
     return head[:HEAD], chain([head] if head else [], chunks)
 
 
-def _plain(file: _Tee) -> Iterator[bytes]:
-    while chunk := file.read(CHUNK):
+def _plain(file: _Tee, size: int) -> Iterator[bytes]:
+    while chunk := file.read(size):
         yield chunk
 
 
-def _gz(file: _Tee) -> Iterator[bytes]:
-    with gzip.GzipFile(fileobj=file) as stream:
-        while chunk := stream.read(CHUNK):
+def _gz(file: _Tee, size: int) -> Iterator[bytes]:
+    with gzip.GzipFile(fileobj=file) as stream:  # type: ignore[call-overload]  # reads only
+        while chunk := stream.read(size):
             yield chunk
 
 
-def _xz(file: _Tee) -> Iterator[bytes]:
+def _xz(file: _Tee, size: int) -> Iterator[bytes]:
     with lzma.LZMAFile(file) as stream:  # type: ignore[arg-type]  # reads only
-        while chunk := stream.read(CHUNK):
+        while chunk := stream.read(size):
             yield chunk
 
 
-def _zst(file: _Tee) -> Iterator[bytes]:
+def _zst(file: _Tee, size: int) -> Iterator[bytes]:
     # stream_reader() ends silently where a frame is cut short, so the frames are followed by hand.
     decoder = zstandard.ZstdDecompressor(max_window_size=1 << 31)
-    frame, parts, size = None, [], 0
+    frame, parts, ready = None, [], 0
     while block := file.read(_ZST_FEED):
         while block:
             frame = frame or decoder.decompressobj()
             parts.append(frame.decompress(block))
-            size += len(parts[-1])
+            ready += len(parts[-1])
             block = frame.unused_data if frame.eof else b""
             if frame.eof:
                 frame = None
-        if size >= CHUNK:
+        if ready >= size:
             yield b"".join(parts)
-            parts, size = [], 0
-    if size:
+            parts, ready = [], 0
+    if ready:
         yield b"".join(parts)
     if frame is not None:
         raise EOFError

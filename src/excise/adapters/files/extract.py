@@ -276,7 +276,7 @@ def _json_record(data: bytes, layout: Layout) -> dict[str, Any]:
     except RecursionError as error:
         raise BadRecordError("not readable: nested too deeply") from error
     if not isinstance(record, dict):
-        kind = {list: "a list", str: "a text", bool: "true or false"}.get(type(record), "a number or null")
+        kind = "a list" if isinstance(record, list) else "a single value"
         raise BadRecordError(f"expected a JSON object, found {kind}")
     return record
 
@@ -284,7 +284,7 @@ def _json_record(data: bytes, layout: Layout) -> dict[str, Any]:
 def _csv_record(data: bytes, layout: Layout) -> dict[str, Any]:
     text = _decode(data)
     if "\0" in text:
-        raise BadRecordError("the record holds NUL bytes; is this a text file?")
+        raise BadRecordError("the record holds NUL bytes, as binary files and UTF-16 do")
     cells = csv_cells(text, layout.delimiter, layout.quoted)
     if len(cells) != len(layout.header):
         raise BadRecordError(f"the row has {len(cells)} fields, the header {len(layout.header)}")
@@ -300,7 +300,10 @@ def csv_cells(text: str, delimiter: str, quoted: bool) -> Sequence[str]:
             delimiter=delimiter,
             quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
         )
-        return next(rows, [])
+        cells = next(rows, [])
+        if next(rows, None) is not None:
+            raise BadRecordError("not csv: a carriage return outside quotes ends no row here")
+        return cells
     except csv.Error as error:
         raise BadRecordError(f"not csv: {error}") from error
     finally:
@@ -310,5 +313,5 @@ def csv_cells(text: str, delimiter: str, quoted: bool) -> Sequence[str]:
 def _line_record(data: bytes, layout: Layout) -> dict[str, Any]:
     text = _decode(data)
     if "\0" in text:
-        raise BadRecordError("the line holds NUL bytes; is this a text file, or UTF-16?")
+        raise BadRecordError("the line holds NUL bytes, as binary files and UTF-16 do")
     return {layout.view.fields[0]: text.rstrip("\r\n")}

@@ -57,6 +57,11 @@ class Input:
     size_bytes: int
     fingerprint: str
 
+    @property
+    def shown(self) -> str:
+        """The file as errors name it."""
+        return shown(self.path)
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -105,12 +110,12 @@ def find(
     files, skipped, done = [], [], 0
     for path, named in found.items():
         name = _name(path, root)
-        kind = _kind(path, name, named)
+        kind = _kind(path, named)
         if kind is None:
             skipped.append(name)
             continue
         digest, size = xxhash.xxh3_128(), 0
-        for chunk in containers.decoded(path, "", name):
+        for chunk in containers.decoded(path, "", shown(path)):
             digest.update(chunk)
             size += len(chunk)
             done += len(chunk)
@@ -120,6 +125,11 @@ def find(
         told = f"; it has {', '.join(skipped[:5])}" if skipped else ""
         raise InputError(f"no data files here{told}. Readable are {_known()}.", listed[0])
     return Inputs(root, tuple(files), not single, tuple(skipped))
+
+
+def shown(path: Path) -> str:
+    """A path as a person would type it: relative to the current folder where it lies below."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _known() -> str:
@@ -147,7 +157,10 @@ def _expanded(entry: str | Path, hidden: Sequence[Path]) -> tuple[Path, list[Pat
 
 
 def _below(folder: Path, hidden: Sequence[Path]) -> Iterator[Path]:
-    for at, folders, names in os.walk(folder):  # does not follow linked folders
+    def refuse(error: OSError) -> None:
+        raise InputError(f"cannot be read ({error.strerror})", error.filename) from error
+
+    for at, folders, names in os.walk(folder, onerror=refuse):  # does not follow linked folders
         folders[:] = sorted(f for f in folders if not f.startswith(".") and not _inside(Path(at, f), hidden))
         for name in names:
             path = Path(at, name)
@@ -168,16 +181,16 @@ def _name(path: Path, root: Path) -> str:
     return name
 
 
-def _kind(path: Path, name: str, named: bool) -> tuple[str, str] | None:
+def _kind(path: Path, named: bool) -> tuple[str, str] | None:
     """Format and compression by name, checked against the content; None for a file to be skipped."""
+    name = shown(path)
     suffixes = [s.lower() for s in path.suffixes]
     compression = _COMPRESSIONS.get(suffixes[-1], "") if suffixes else ""
     inner = suffixes[:-1] if compression else suffixes
     format_ = _FORMATS.get(inner[-1]) if inner else None
     if format_ is None and not named:
         return None
-    with path.open("rb") as file:
-        sign = file.read(8)
+    sign = next(containers.decoded(path, "", name, size=16), b"")
     if sign:
         actual = containers.magic(sign)
         if compression and actual != compression:
@@ -191,8 +204,7 @@ def _kind(path: Path, name: str, named: bool) -> tuple[str, str] | None:
 
 
 def _head(path: Path, compression: str, name: str) -> bytes:
-    chunks = containers.decoded(path, compression, name)
-    return containers.with_head(chunks)[0]
+    return containers.with_head(containers.decoded(path, compression, name, size=containers.HEAD))[0]
 
 
 def _format(by_name: str | None, head: bytes, name: str) -> str:

@@ -56,17 +56,17 @@ def parsed(one: Input, fields: Fields, chunks: Iterator[bytes]) -> Iterator[tupl
     """
     if one.format == "txt":
         if fields.id is not None:
-            raise InputError(f"a text file has no field {fields.id!r} for the ids; leave --id away", one.name)
+            raise InputError(f"a text file has no field {fields.id!r} for the ids; leave --id away", one.shown)
         layout = Layout(_LINE, known=frozenset(_LINE.fields))
-        for block in spans.lines(chunks, one.name):
+        for block in spans.lines(chunks, one.shown):
             yield block, extract.from_lines(block, layout), layout
     elif one.format in {"csv", "tsv"}:
         yield from _csv(one, fields, chunks)
     else:
-        found = spans.lines(chunks, one.name) if one.format == "jsonl" else spans.elements(chunks, one.name)
+        found = spans.lines(chunks, one.shown) if one.format == "jsonl" else spans.elements(chunks, one.shown)
         layout = None
         for block in found:
-            layout = layout or _json_layout(block, fields, one.name)
+            layout = layout or _json_layout(block, fields, one.shown)
             if layout is not None:
                 yield block, extract.from_json(block, layout), layout
 
@@ -100,11 +100,11 @@ def _csv(one: Input, fields: Fields, chunks: Iterator[bytes]) -> Iterator[tuple[
     delimiter = "\t" if one.format == "tsv" else _delimiter(head)
     quoted = delimiter != "\t" or spans.quotes_are_marks(head, delimiter)
     layout = None
-    for block in spans.rows(chunks, delimiter, quoted, one.name):
+    for block in spans.rows(chunks, delimiter, quoted, one.shown):
         if layout is None:
             if not len(block.starts):
                 continue
-            layout = _csv_layout(block.record(0), fields, one.name, delimiter, quoted)
+            layout = _csv_layout(block.record(0), fields, one.shown, delimiter, quoted)
             body = block.without_first()
         else:
             body = block

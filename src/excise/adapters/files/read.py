@@ -156,7 +156,7 @@ def _read_one(
             written.add(block, columns, layout, sink)
             name = layout.view.name
     if not columns_of and on_disk.hexdigest() != one.fingerprint:
-        raise InputError("the file was changed while it was being read; run the command again", one.name)
+        raise InputError("the file was changed while it was being read; run the command again", one.shown)
     written.check()
     with written_aside(rejects) as file, pa.ipc.new_file(file, REJECTS) as sink:
         sink.write_table(pa.Table.from_pylist(written.rejects, schema=REJECTS))
@@ -167,10 +167,10 @@ def _read_one(
 
 
 def _refuse_empty(reading: Reading, inputs: Inputs) -> NoReturn:
-    shown = inputs.files[0].name if len(inputs.files) == 1 else inputs.root
+    shown = inputs.files[0].shown if len(inputs.files) == 1 else inputs.root
     for index, one in enumerate(inputs.files):
         for bad in reading.rejects_of(index).slice(0, 1).to_pylist():
-            raise InputError(f"no record can be read; the first says: {bad['reason']}", one.name, bad["line"])
+            raise InputError(f"no record can be read; the first says: {bad['reason']}", one.shown, bad["line"])
     raise InputError("there are no records in it", shown)
 
 
@@ -190,7 +190,7 @@ class _Counted:
 
 
 def _hashed(one: Input, on_disk: containers.Digest, content: containers.Digest) -> Iterator[bytes]:
-    for chunk in containers.decoded(one.path, one.compression, one.name, on_disk):
+    for chunk in containers.decoded(one.path, one.compression, one.shown, on_disk):
         content.update(chunk)
         yield chunk
 
@@ -211,7 +211,7 @@ class _Written:
         for line, (index, reason) in zip(lines, columns.bad, strict=False):
             if self._stop:
                 raise InputError(
-                    f"{reason}. Mend it, or set such records aside with --corrupt reject.", self._one.name, line
+                    f"{reason}. Mend it, or set such records aside with --corrupt reject.", self._one.shown, line
                 )
             keep[index] = False
             place = {"start": block.at + int(block.starts[index]), "stop": block.at + int(block.stops[index])}
@@ -230,7 +230,7 @@ class _Written:
     def check(self) -> None:
         """Refuse a field that no record has: most likely a slip of the pen."""
         if self.count and self._unseen:
-            raise InputError(f"no record has a field {sorted(self._unseen)[0]!r}", self._one.name)
+            raise InputError(f"no record has a field {sorted(self._unseen)[0]!r}", self._one.shown)
 
 
 def numbered(name: str, rows: np.ndarray[Any, np.dtype[np.int64]]) -> pa.Array:

@@ -32,6 +32,7 @@ GRID_LAWS = "tests/property/weights/test_grid_laws.py"
 PATTERN_LAWS = "tests/property/weights/test_pattern_laws.py"
 SOLVE = "tests/unit/weights/test_solve.py"
 CALIBRATE = "tests/unit/weights/test_calibrate.py"
+OBS = "tests/unit/weights/test_obs.py"
 LOOP = "tests/unit/training/test_loop.py"
 
 
@@ -256,6 +257,41 @@ MUTANTS = [
         "self.count += len",
         "self.count -= len",
         f"{CALIBRATE}::test_gram_is_the_mean_outer_product",
+    ),
+    Mutant(
+        "obs importance w^2 / [H^-1]_jj",
+        "weights/obs.py",
+        "(part / corner.diagonal())",
+        "(part * corner.diagonal())",
+        f"{OBS}::test_a_small_weight_on_a_large_input_stays",
+    ),
+    Mutant(
+        "obs e = (w - w') / U_jj",
+        "weights/obs.py",
+        "(part[:, j] - after) / corner",
+        "(part[:, j] - after) * corner",
+        f"{OBS}::test_two_weights_on_paper",
+    ),
+    Mutant(
+        "obs W -= e U",
+        "weights/obs.py",
+        "part[:, j:] -= errors",
+        "part[:, j:] += errors",
+        f"{OBS}::test_two_weights_on_paper",
+    ),
+    Mutant(
+        "obs across blocks",
+        "weights/obs.py",
+        "work[:, here.stop :] -= errors",
+        "work[:, here.stop :] += errors",
+        f"{OBS}::test_it_loses_less_than_rounding",
+    ),
+    Mutant(
+        "obs U'U = H^-1",
+        "weights/obs.py",
+        "upper=True",
+        "upper=False",
+        f"{OBS}::test_the_root_is_that_of_the_damped_inverse",
     ),
     Mutant(
         "learning rate: cosine",

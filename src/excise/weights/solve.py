@@ -79,6 +79,11 @@ class Plan:
         fixed = patterns.parse(self.pattern).fixed_sparsity
         return self.sparsity if fixed is None else fixed
 
+    @property
+    def needs_inputs(self) -> bool:
+        """Whether the solver must see a layer's inputs before it begins."""
+        return self.solver != "round"
+
     def check_shape(self, shape: tuple[int, ...], name: str) -> None:
         """Raise SettingError, naming the tensor, unless a weight of this shape [out, in] can be solved."""
         if self.bits is not None:

@@ -1,7 +1,8 @@
 """stream: compress a model block by block, with one block in memory at a time.
 
-A block gets the hidden states that the compressed blocks before it give, so errors are measured on the inputs that the
-matrices will really see. Its weights are solved first and then it is run once: rounding looks at no inputs.
+A block gets the hidden states that the compressed blocks before it give, so a matrix is solved and its error measured
+on the inputs it will really see. A solver that looks at inputs takes a block's matrices in the order of their calls,
+with those before already compressed; one that does not needs a single run of the block.
 """
 
 from __future__ import annotations
@@ -79,28 +80,39 @@ def compress(
     batches = list(hidden)
     places = {view.name: place for place, view in enumerate(model.matrices(), 1)}
     for block in model.blocks(first):
-        before = [view.get().clone() for view in block.matrices]
-        solutions = []
-        for view, weight in zip(block.matrices, before, strict=True):
-            solutions.append(
-                solve.solve(
-                    weight,
+        before = {view.name: view.get().clone() for view in block.matrices}
+        solutions: dict[str, Solution] = {}
+        for views in stages(block, batches[0]) if plan.needs_inputs else [block.matrices]:
+            grams = run(block, batches, watched=views).grams if plan.needs_inputs else {}
+            for view in views:
+                solutions[view.name] = solve.solve(
+                    before[view.name],
                     plan,
                     gradient=given.gradients.get(view.name),
+                    gram=grams.get(view.name),
                     mask=given.masks.get(view.name),
                     name=view.name,
                 )
-            )
-            view.set_(solutions[-1].weight)
-            progress("compressing", places[view.name], len(places))
-        batches, grams = run(block, batches, measure=measure)
-        measured = (
-            replace(s, relative_output_error=solve.relative_output_error(w, s.weight, grams[v.name]))
-            if v.name in grams
-            else s
-            for v, w, s in zip(block.matrices, before, solutions, strict=True)
-        )
-        yield Compressed(block.name, tuple(zip(block.matrices, measured, strict=True)), batches)
+                view.set_(solutions[view.name].weight)
+                progress("compressing", places[view.name], len(places))
+        ran = run(block, batches, watched=block.matrices if measure else ())
+        for name, gram in ran.grams.items():
+            error = solve.relative_output_error(before[name], solutions[name].weight, gram)
+            solutions[name] = replace(solutions[name], relative_output_error=error)
+        batches = ran.outputs
+        yield Compressed(block.name, tuple((view, solutions[view.name]) for view in block.matrices), batches)
+
+
+def stages(block: Block, batch: Tensor) -> list[tuple[MatrixView, ...]]:
+    """The matrices in the order in which the block calls them, those that share their inputs together.
+
+    Found by running the block: q, k, v; then o; then gate, up; then down. Matrices that are not called come last.
+    """
+    called: dict[str, list[MatrixView]] = {}
+    views = {view.name: view for view in block.matrices}
+    for name, leader in run(block, [batch], watched=block.matrices).leaders.items():
+        called.setdefault(leader, []).append(views.pop(name))
+    return [tuple(group) for group in (*called.values(), list(views.values())) if group]
 
 
 def global_masks(model: Model, plan: Plan, given: Given) -> dict[str, Tensor]:
@@ -117,18 +129,24 @@ def global_masks(model: Model, plan: Plan, given: Given) -> dict[str, Tensor]:
     return patterns.global_masks(importances, plan.sparsity)
 
 
-def run(block: Block, batches: Sequence[Tensor], *, measure: bool) -> tuple[list[Tensor], dict[str, Tensor]]:
-    """Run a block on all batches.
+@dataclass(frozen=True)
+class Ran:
+    """A block's run.
 
-    Args:
-        block: In memory.
-        batches: Its inputs.
-        measure: Whether to collect Gram matrices.
-
-    Returns:
-        Its outputs, and H = X'X/n of the inputs of each matrix that was called, by name. Matrices that were handed the
-        same tensor (q, k, v; gate, up) share one: who shares is seen, not known from names.
+    Attributes:
+        outputs: Batch by batch.
+        grams: H = X'X/n of the inputs of each watched matrix that was called, by name.
+        leaders: In the order of the calls, for each such matrix the first that was handed the same tensor; they share
+            one H. Who shares is seen, not known from names.
     """
+
+    outputs: list[Tensor]
+    grams: dict[str, Tensor]
+    leaders: dict[str, str]
+
+
+def run(block: Block, batches: Sequence[Tensor], *, watched: Sequence[MatrixView]) -> Ran:
+    """Run a block on all batches, with an eye on the inputs of some matrices."""
     grams: dict[str, calibrate.Gram] = {}
     leaders: dict[str, str] = {}
     handed: list[tuple[Tensor, str]] = []  # in the current batch
@@ -147,12 +165,13 @@ def run(block: Block, batches: Sequence[Tensor], *, measure: bool) -> tuple[list
 
     outputs = []
     with contextlib.ExitStack() as undo:
-        for view in block.matrices if measure else ():
+        for view in watched:
             undo.callback(watch(view).remove)
         for batch in batches:
             handed.clear()
             outputs.append(block(batch))
-    return outputs, {name: grams[leader].mean() for name, leader in leaders.items()}
+    means = {name: gram.mean() for name, gram in grams.items()}
+    return Ran(outputs, {name: means[leader] for name, leader in leaders.items()}, leaders)
 
 
 def gradients(model: Model, batches: Iterable[Tensor]) -> dict[str, Tensor]:

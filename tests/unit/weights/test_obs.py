@@ -4,10 +4,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
+from excise.adapters.hf import open_model
 from excise.errors import NumericsError, SettingError
-from excise.weights import grids, obs
+from excise.weights import grids, obs, stream
 from excise.weights.obs import inverse_root, sweep
 from excise.weights.solve import Plan, relative_output_error, solve
 
@@ -52,6 +53,13 @@ def test_the_root_is_that_of_the_damped_inverse() -> None:
     damped = GRAM.double() + 0.01 * GRAM.double().diagonal().mean() * torch.eye(384)
     torch.testing.assert_close(root.T @ root @ damped, torch.eye(384, dtype=torch.float64))
     assert torch.equal(root, root.triu())
+
+
+def test_a_small_weight_on_a_large_input_stays() -> None:
+    """w^2 / [H^-1]_jj is 3^2 * 1 against 1^2 * 100."""
+    plan = Plan(0.5, importance="obs", solver="obs")
+    found = solve(torch.tensor([[3.0, 1.0]]), plan, gram=torch.diag(torch.tensor([1.0, 100.0])))
+    assert found.weight.tolist() == [[0.0, 1.0]]
 
 
 PLANS = [
@@ -158,3 +166,21 @@ def test_the_same_inputs_give_the_same_bytes() -> None:
     one, two = (solve(WEIGHT, _with(PLANS[11], "obs"), gram=GRAM) for _ in range(2))
     assert torch.equal(one.weight, two.weight) and torch.equal(one.grid.scale, two.grid.scale)
     assert one.relative_output_error == relative_output_error(WEIGHT, one.weight, GRAM)
+
+
+def test_block_by_block_it_sees_each_layers_inputs() -> None:
+    def layers() -> nn.Sequential:
+        torch.manual_seed(1)
+        return nn.Sequential(nn.Linear(32, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 8))
+
+    hidden, original = inputs(600, 32), layers()
+
+    def error_of(plan: Plan) -> float:
+        module = layers()
+        done = list(stream.compress(open_model(module), plan, [hidden]))
+        assert all(s.relative_output_error is not None for block in done for _, s in block.solutions)
+        return float((module(hidden) - original(hidden)).square().mean().detach())
+
+    assert error_of(Plan(0.5, importance="obs", solver="obs")) < 0.7 * error_of(Plan(0.5))
+    with pytest.raises(SettingError, match=r"solver is obs at 0\.weight, none of whose inputs were seen"):
+        list(stream.compress(open_model(layers()), Plan(0.5, solver="obs"), [hidden], measure=False))

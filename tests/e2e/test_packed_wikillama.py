@@ -45,5 +45,5 @@ def test_promises(shared, tmp_path, plan, stored, resident):
         assert torch.equal(light(tokens).logits, dense(tokens).logits)
         few, exact = light(tokens[:1, :4]).logits.float(), dense.float()(tokens[:1, :4]).logits
     assert (few - exact).norm() <= 0.02 * exact.norm()  # bf16 over six blocks
-    assert light.generate(tokens[:1, :4], max_new_tokens=8, do_sample=False).shape == (1, 12)
+    assert light.generate(tokens[:1, :4], max_new_tokens=2, do_sample=False).shape == (1, 6)
     assert torch.equal(excise.load(tmp_path / "out")(tokens).logits, light(tokens).logits)

@@ -147,7 +147,7 @@ def _blocks(parts: Mapping[str, Tensor], layout: Layout) -> Iterator[_Block]:
         mask, count = None, shape[0] * width
         if layout.kept is not None:
             mask = bits.unpack(parts["mask"], 1, count, first * width).view(torch.bool).reshape(shape)
-            count = int(mask.sum())
+            count = layout.kept if shape[0] == out else int(mask.sum())
         yield _Block(rows, mask, start, count)
         start += count
 
@@ -161,7 +161,10 @@ def _dense_rows(parts: Mapping[str, Tensor], layout: Layout, block: _Block, code
     zero = parts["zero"][rows] if "zero" in parts else None
     grid = Grid(described.kind, described.bits, described.group, parts["scale"][rows], zero)
     lowest, _ = grids.code_range(described.kind, described.bits)
-    return grids.decode(codes.to(torch.int16) + lowest, grid, block.mask).to(layout.dtype)
+    weight = grids.decode(codes.to(torch.int16) + lowest, grid).to(layout.dtype)
+    if block.mask is not None:  # on the bits, as whole numbers: +0, and forty times as fast as `where` is on bfloat16
+        weight.view({2: torch.int16, 4: torch.int32}[weight.itemsize]).mul_(block.mask)
+    return weight
 
 
 def _codes_of(parts: Mapping[str, Tensor], layout: Layout, block: _Block) -> Tensor:

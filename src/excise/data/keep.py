@@ -14,13 +14,10 @@ from numpy.typing import NDArray
 from excise.corpus import Corpus
 from excise.data import text
 from excise.data.matches import EQUALITIES, reason
-from excise.data.rails import guard
 from excise.errors import SettingError
 from excise.ledger import DECISIONS
 
 POLICIES = ("first", "longest")
-
-__all__ = ["POLICIES", "Verdict", "decide", "guard", "ranks", "resolve"]
 
 
 @dataclass(frozen=True)

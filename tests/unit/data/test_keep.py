@@ -1,0 +1,97 @@
+"""Who stays: hand-made findings and what must come of them."""
+
+import pyarrow as pa
+import pytest
+
+from excise.corpus import Corpus
+from excise.data import keep
+from excise.errors import SettingError
+from excise.finding import FINDINGS, Finding, table_of
+from excise.ledger import DECISIONS
+
+CORPUS = Corpus.from_texts(["aa", "bbbb", "c", "dddd", "eee", "f"])
+
+
+def finding(finder, position, partner, redundancy=1.0):
+    return Finding(finder, f"memory#{position}", redundancy, "", position, f"memory#{partner}", partner)
+
+
+def decided(*findings, policy="first"):
+    table = keep.decide(table_of(findings), CORPUS, policy)
+    assert table.schema == DECISIONS
+    return [(r["row"], r["finder"], r["partner"], r["redundancy"]) for r in table.to_pylist()]
+
+
+def test_ranks():
+    assert keep.ranks(CORPUS, "first").tolist() == [0, 1, 2, 3, 4, 5]
+    assert keep.ranks(CORPUS, "longest").tolist() == [3, 0, 4, 1, 2, 5]
+    assert keep.ranks(Corpus.from_texts(["中中", "abc"]), "longest").tolist() == [1, 0]  # code points, not bytes
+    assert keep.ranks(Corpus.from_texts([]), "longest").tolist() == []
+    with pytest.raises(SettingError, match="keep is 'best'; it must be one of first, longest"):
+        keep.ranks(CORPUS, "best")
+
+
+def test_a_chain_does_not_remove_what_matches_nothing_that_stays():
+    # 0 ~ 1 ~ 2, but 0 and 2 do not match: closure would remove both 1 and 2.
+    chain = (finding("near", 1, 0, 0.9), finding("near", 2, 1, 0.85))
+    assert decided(*chain) == [(1, "near", "memory#0", 0.9)]
+    assert decided(*chain, policy="longest") == [(0, "near", "memory#1", 0.9), (2, "near", "memory#1", 0.85)]
+
+
+def test_the_most_similar_of_those_that_stay_is_the_partner():
+    assert decided(finding("near", 5, 0, 0.81), finding("near", 5, 3, 0.95), finding("near", 5, 1, 0.95)) == [
+        (5, "near", "memory#1", 0.95)
+    ]
+
+
+def test_longest_may_keep_a_record_that_was_not_the_partner():
+    group = (finding("normalised", 1, 0), finding("normalised", 2, 0), finding("exact", 2, 0))
+    assert decided(*group) == [(1, "normalised", "memory#0", 1.0), (2, "exact", "memory#0", 1.0)]
+    assert decided(*group, policy="longest") == [
+        (0, "normalised", "memory#1", 1.0),
+        (2, "normalised", "memory#1", 1.0),
+    ]
+
+
+def test_copies_of_a_record_that_goes_go_for_the_record_that_stays():
+    # 3 and 4 equal 2; 2 is near 0 and goes: their partner is 0, which they match as well as 2 does.
+    found = (finding("exact", 3, 2), finding("normalised", 4, 2), finding("near", 2, 0, 0.9))
+    assert decided(*found) == [(p, "near", "memory#0", 0.9) for p in (2, 3, 4)]
+    # Found through a copy that is not the group's best, it is the same.
+    assert decided(found[0], found[1], finding("near", 4, 0, 0.9)) == decided(*found)
+
+
+def test_a_match_inside_a_group_of_equals_adds_nothing():
+    assert decided(finding("exact", 1, 0), finding("near", 1, 0, 1.0)) == [(1, "exact", "memory#0", 1.0)]
+
+
+def test_rows_ids_and_sentences():
+    corpus = Corpus((*CORPUS.sources,) * 1, CORPUS.views)
+    table = keep.decide(table_of([finding("near", 4, 1, 0.999)]), corpus, "first").to_pylist()
+    assert table == [
+        {
+            "id": "memory#4",
+            "source": "memory",
+            "row": 4,
+            "action": "drop",
+            "finder": "near",
+            "partner": "memory#1",
+            "redundancy": 0.999,
+            "reason": "shares 99 % of its 5-word sequences with memory#1",
+        }
+    ]
+
+
+def test_no_findings_and_findings_without_partner_decide_nothing():
+    assert decided() == []
+    assert keep.decide(FINDINGS.empty_table(), Corpus.from_texts([]), "first").num_rows == 0
+    assert decided(Finding("outlier", "memory#1", 0.9, "", 1)) == []
+
+
+def test_sources_are_named():
+    both = Corpus.from_texts(["x"], "one"), Corpus.from_texts(["x", "y"], "two")
+    corpus = Corpus(tuple(c.sources[0] for c in both), tuple(c.views[0] for c in both))
+    table = keep.decide(table_of([finding("exact", 1, 0)]), corpus, "first")
+    assert pa.Table.to_pylist(table.select(["id", "source", "row", "partner"])) == [
+        {"id": "two#0", "source": "two", "row": 0, "partner": "one#0"}
+    ]

@@ -1,0 +1,177 @@
+"""Near duplicates: small corpora by hand, large buckets, blocks, orphans, settings, spill."""
+
+import random
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import text_oracle
+from excise.corpus import Corpus
+from excise.data import buckets, keep, near, verify
+from excise.data.minhash import signatures
+from excise.errors import SettingError
+from excise.finding import FINDINGS
+
+WORDS = [f"w{i}" for i in range(100)]
+BASE = " ".join(WORDS)
+CHANGED = " ".join([*WORDS[:50], "x", *WORDS[51:]])
+
+
+def found(texts, threshold=0.8, **settings):
+    corpus = Corpus.from_texts(texts, batch=3)
+    table = pa.concat_tables(near.find(corpus, near.NearSettings(threshold), **settings))
+    assert table.schema == FINDINGS
+    return table
+
+
+def gone(texts, **settings):
+    corpus = Corpus.from_texts(texts)
+    return keep.decide(found(texts, **settings), corpus)["row"].to_pylist()
+
+
+def test_a_changed_word_is_found_with_its_true_similarity():
+    table = found([BASE, "something else entirely, of no account here", CHANGED])
+    assert table.to_pylist() == [
+        {
+            "finder": "near",
+            "locus": "memory#2",
+            "position": 2,
+            "partner": "memory#0",
+            "partner_position": 0,
+            "redundancy": 91 / 101,
+            "start": None,
+            "stop": None,
+            "reason": "shares 90 % of its 5-word sequences with memory#0",
+        }
+    ]
+    assert text_oracle.jaccard(BASE, CHANGED) == 91 / 101
+
+
+def test_the_threshold_is_included():
+    texts = ["a b c d e", "a b c d e f", "g h i j k l m n", "g h i j k l m n o"]  # 1 of 2 and 4 of 5 shingles shared
+    assert [r["position"] for r in found(texts, 0.8).to_pylist()] == [3]
+    assert found(texts, 0.8)["redundancy"].to_pylist() == [0.8]
+    assert [r["position"] for r in found(texts, 0.5).to_pylist()] == [1, 3]
+    assert found(texts, 0.81).num_rows == 0
+
+
+def test_rank_says_who_is_the_locus():
+    table = found([BASE, CHANGED], rank=np.array([1, 0]))
+    assert (table["position"].to_pylist(), table["partner_position"].to_pylist()) == ([0], [1])
+
+
+def test_skipped_and_empty_records_take_no_part():
+    assert found([BASE, CHANGED], skip=np.array([True, False])).num_rows == 0
+    assert found(["", "", "。", "。", "!?", "!?"]).num_rows == 0
+    assert found([]).num_rows == 0
+
+
+def test_short_texts_are_compared_as_a_whole():
+    assert gone(["Yes!", "yes", "no", "Yes, no", "yes no."]) == [1, 4]
+
+
+def test_chinese_without_blanks_is_found():
+    # 60 different code points; one changed touches 5 of 56 shingles: 51 / 61.
+    text = "".join(chr(0x4E00 + i) for i in range(60))
+    other = text[:30] + "龍" + text[31:]
+    assert found([text, other])["redundancy"].to_pylist() == [pytest.approx(51 / 61)]
+
+
+@pytest.mark.parametrize("threshold", [0.0, -0.1, 1.01, float("nan")])
+def test_thresholds_out_of_range_are_refused(threshold):
+    with pytest.raises(SettingError, match=r"threshold is .* above 0 and at most 1"):
+        near.NearSettings(threshold)
+
+
+def test_the_work_folder_is_left_empty(tmp_path):
+    assert found([BASE, CHANGED], folder=tmp_path).num_rows == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_progress_is_told_both_stages():
+    labels = {}
+    found([BASE, CHANGED], progress=lambda label, done, total: labels.setdefault(label, []).append((done, total)))
+    assert labels["reading for near duplicates"][-1] == (2, 2)
+    assert labels["comparing near duplicates"] == [(band, 20) for band in range(20)]
+
+
+def template(count, own, rng):
+    """Texts of one template: 150 words shared, `own` words not."""
+    shared = [f"t{i}" for i in range(150)]
+    return [" ".join(shared + [f"o{rng.randrange(10**9)}" for _ in range(own)]) for _ in range(count)]
+
+
+@pytest.fixture
+def large():
+    """Texts that share most bands: 300 of one template at J = 0.7, and 100 near copies among them."""
+    rng = random.Random(5)
+    texts = template(300, 30, rng)
+    for original in texts[:100]:
+        words = original.split()
+        words[rng.randrange(150)] = "z"
+        texts.append(" ".join(words))
+    return texts
+
+
+def test_large_buckets_lose_nothing(large):
+    """Templates share a bucket and do not match; each copy matches its original."""
+    keys = signatures(pa.array(large, pa.large_string()), 20, 6)[1]
+    assert max(np.unique(keys[:, band], return_counts=True)[1].max() for band in range(20)) > verify._MANY
+    assert gone(large) == list(range(300, 400))
+
+
+def test_the_index_of_rare_shingles_agrees_with_all_pairs(large, monkeypatch):
+    texts = pa.array(large, pa.large_string())
+    bounds = np.array([0, 3, len(large)])
+    by_index = verify.absorbed(texts, bounds, 0.8)
+    monkeypatch.setattr(verify, "_MANY", 10**6)
+    by_pairs = verify.absorbed(texts, bounds, 0.8)
+    assert by_index[0].tolist() == by_pairs[0].tolist()
+    assert by_index[1].tolist() == by_pairs[1].tolist()
+    assert (by_pairs[0] >= 0).sum() > 50
+
+
+def test_buckets_larger_than_memory_are_compared_block_by_block(large, monkeypatch):
+    whole = found(large)
+    monkeypatch.setattr(buckets, "_COMPARE_BYTES", 20_000)  # about twenty texts
+    corpus = Corpus.from_texts(large)
+    assert keep.decide(found(large), corpus).to_pylist() == keep.decide(whole, corpus).to_pylist()
+
+
+def test_rare_first_numbers_the_rarest_element_0():
+    sets, starts = np.array([5, 9, 5, 7, 9, 5], np.uint64), np.array([0, 2, 5, 6])
+    elements, kinds = verify.rare_first(sets, starts)
+    assert kinds == 3
+    assert elements.tolist() == [1, 2, 0, 1, 2, 2]  # 7 once, 9 twice, 5 three times
+
+
+def test_a_large_family_of_copies_ends_in_one_record():
+    """Every two of them match: the family collapses although bands absorb it under several heads at first."""
+    rng = random.Random(1)
+    family = []
+    for i in range(300):
+        words = [f"f{k}" for k in range(400)]
+        words[rng.randrange(400)] = f"c{i}"
+        family.append(" ".join(words))
+    table = found(family)
+    assert keep.decide(table, Corpus.from_texts(family))["row"].to_pylist() == list(range(1, 300))
+    assert table.num_rows < 3 * 300
+
+
+def test_orphans_come_back():
+    """1 matches 0, 2 matches 1 and not 0: 2 stays, and 3, a copy of 2, goes for it and not for 1."""
+    words = [f"w{i}" for i in range(100)]
+
+    def cut(start, stop):
+        return " ".join(words[start:stop])
+
+    texts = [cut(0, 88), cut(7, 95), cut(14, 100), cut(14, 100)]
+    assert text_oracle.jaccard(texts[0], texts[1]) >= 0.8
+    assert text_oracle.jaccard(texts[1], texts[2]) >= 0.8
+    assert text_oracle.jaccard(texts[0], texts[2]) < 0.8
+    decisions = keep.decide(found(texts), Corpus.from_texts(texts))
+    assert dict(zip(decisions["row"].to_pylist(), decisions["partner"].to_pylist(), strict=True)) == {
+        1: "memory#0",
+        3: "memory#2",
+    }

@@ -84,7 +84,7 @@ def _show(evidence: Evidence) -> None:
         mark = {"met": "[green]met[/]", "not met": "[red]not met[/]"}.get(judged.outcome, "[yellow]undecided[/]")
         console.print(f"goal {escape(judged.goal)}: {mark}")
     for warning in evidence.warnings:
-        console.print(f"[yellow]note:[/] {escape(warning)}")
+        console.print(f"[yellow]note:[/] {escape(warning)}", soft_wrap=True)
     console.print(f"\n[bold]{escape(evidence.verdict['sentence'])}[/]", soft_wrap=True)
 
 

@@ -53,7 +53,7 @@ def percent(ratio: float) -> str:
     if ratio >= 3:
         return f"{three(ratio)}×"
     change = 100 * (ratio - 1)
-    digits = 0 if abs(change) >= 10 else 1
+    digits = 0 if abs(change) >= 9.95 else 1
     text = f"{change:+.{digits}f}".replace("-", "−")
     return "±0 %" if float(f"{change:.{digits}f}") == 0 else f"{text} %"
 

@@ -92,7 +92,7 @@ def _clean_headline(evidence: Mapping[str, Any]) -> tuple[Markup, Markup, str]:
         return word("clean.nothing", records=f"{before:,}"), Markup(""), "plain"
     share = f"{numbers.three(100 * (before - after) / before)} %"
     title = word("clean.headline", removed=f"{before - after:,}", records=f"{before:,}", share=share)
-    return title, cost, "good"
+    return title, cost, "plain"
 
 
 def _bytes(side: Mapping[str, Any] | None) -> float | None:
@@ -105,7 +105,7 @@ def _compress_headline(evidence: Mapping[str, Any]) -> tuple[Markup, Markup, str
     if not before or after is None:
         return word("compress.plain", tensors=len(evidence.get("layers", []))), word("compress.cost"), "plain"
     title = word("compress.headline", size=f"{after / before:.2f}")
-    return title, word("compress.cost"), "good" if after < before else "plain"
+    return title, word("compress.cost"), "plain"
 
 
 def _compare_headline(evidence: Mapping[str, Any]) -> tuple[Markup, Markup, str]:
@@ -155,7 +155,7 @@ def _part(evidence: Mapping[str, Any], prefix: str, *, alone: bool) -> dict[str,
         "evidence": evidence,
         "heading": None if alone else _headline(evidence)[0],
         "kind": word(f"kind.{evidence['kind']}"),
-        "plots": {name: Markup(svg) for name, svg in _plots(evidence, prefix).items()},
+        "plots": dict.fromkeys(_FIGURES) | {name: Markup(svg) for name, svg in _plots(evidence, prefix).items()},
         "layers": _worst_layers(evidence.get("layers", [])),
         "pairs": [
             {**pair, "marked": marked(pair["text"], pair["partner_text"])}
@@ -163,6 +163,10 @@ def _part(evidence: Mapping[str, Any], prefix: str, *, alone: bool) -> dict[str,
             if pair.get("partner_text") is not None
         ],
     }
+
+
+#: Every figure a template may ask for; None where there is nothing to draw.
+_FIGURES = ("sizes", "speed", "layers", "removed", "similarity", "sources")
 
 
 def _plots(evidence: Mapping[str, Any], prefix: str) -> dict[str, str]:

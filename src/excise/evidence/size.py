@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import zstandard
 
@@ -33,6 +33,9 @@ CHECKPOINT = (
     "chat_template.jinja",
 )
 
+#: Quantities that only a model with files has.
+OF_FILES = ("bytes", "tensor_bytes", "zstd_bytes", "bits")
+
 #: zstd's own default; level 19 gains 1-2 % on weights and takes a hundred times as long.
 ZSTD_LEVEL = 3
 
@@ -50,21 +53,15 @@ def tensor_bytes(file: Path) -> int:
         InputError: Not a safetensors file.
     """
     with file.open("rb") as stream:
-        header = _header(stream, file)
-    return sum(
-        entry["data_offsets"][1] - entry["data_offsets"][0] for name, entry in header.items() if name != "__metadata__"
-    )
-
-
-def _header(stream: IO[bytes], file: Path) -> dict[str, Any]:
-    length = int.from_bytes(stream.read(8), "little")
-    try:
-        if length > file.stat().st_size:
-            raise ValueError
-        header = json.loads(stream.read(length))
-    except ValueError:
-        raise InputError("not a safetensors file: its header cannot be read", file) from None
-    return dict(header)
+        length = int.from_bytes(stream.read(8), "little")
+        try:
+            if length > file.stat().st_size:
+                raise ValueError
+            header = json.loads(stream.read(length))
+            entries = [entry["data_offsets"] for name, entry in header.items() if name != "__metadata__"]
+            return sum(stop - start for start, stop in entries)
+        except (ValueError, AttributeError, KeyError, TypeError):
+            raise InputError("not a safetensors file: its header cannot be read", file) from None
 
 
 class _Counter:

@@ -26,8 +26,12 @@ if TYPE_CHECKING:
     from excise.model import Model
 
 PREFILL_TOKENS = 256
-#: Tokens written: long enough that one interrupted token does not move the round, short enough for a big model.
+#: Tokens written in a round: long enough that one interrupted token does not move it.
 DECODE_TOKENS = 32
+#: A slow model writes fewer tokens a round, so that timing it takes about this long.
+DECODE_SECONDS = 40.0
+#: Tokens of the warm-up round, from which that is reckoned.
+WARM_UP_TOKENS = 4
 PROMPT_TOKENS = 32
 ROUNDS = 7
 
@@ -95,19 +99,24 @@ def measure(
     prompt, short = tokens[:, : min(PREFILL_TOKENS, limit)], tokens[:, : min(PROMPT_TOKENS, limit // 2)]
     decode_tokens = DECODE_TOKENS if longest is None else max(1, min(DECODE_TOKENS, longest - short.shape[1] - 1))
     width = prompt.shape[1]
+    with torch.inference_mode():
+        for model in (before, after):
+            prefill_ms(model, prompt)
+        pair_ms = sum(decode_ms(model, short, min(WARM_UP_TOKENS, decode_tokens)) for model in (before, after))
+    affordable = int(1e3 * DECODE_SECONDS / (rounds * pair_ms))
+    decode_tokens = min(decode_tokens, max(WARM_UP_TOKENS, affordable))
+    progress("speed, both models in turn", 0, rounds)
     probes: dict[str, Callable[[Model], float]] = {
         "latency": lambda model: decode_ms(model, short, decode_tokens),
         "prefill": lambda model: 1e3 * width / prefill_ms(model, prompt),
     }
     taken: dict[str, list[list[float]]] = {name: [[], []] for name in probes}
     with torch.inference_mode():
-        for count in range(rounds + 1):
+        for count in range(rounds):
             for name, probe in probes.items():
-                for side in (0, 1) if count % 2 else (1, 0):
-                    value = probe((before, after)[side])
-                    if count:
-                        taken[name][side].append(value)
-            progress("speed, both models in turn", count, rounds)
+                for side in (1, 0) if count % 2 else (0, 1):
+                    taken[name][side].append(probe((before, after)[side]))
+            progress("speed, both models in turn", count + 1, rounds)
     found: dict[str, Any] = {name: _summary(*sides, seed=seed) for name, sides in taken.items()}
     found["settings"] = {
         "prefill_tokens": width,

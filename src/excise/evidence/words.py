@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -100,6 +101,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "measured": ("measured", "实测"),
     "outcome": ("outcome", "结果"),
     "finder": ("found by", "发现方式"),
+    "rejected": ("could not be read", "无法读取"),
     "records": ("records", "记录数"),
     "bytes": ("bytes", "字节"),
     "source": ("file", "文件"),
@@ -162,6 +164,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "how.text": ("held-out text", "留出文本"),
     "how.intervals": ("intervals", "区间"),
     "how.speed": ("timing", "计时"),
+    "how.calibrated": ("calibrated on", "校准数据"),
+    "how.calibrated.text": ("{windows} windows, {tokens} tokens", "{windows} 个窗口，{tokens} 词元"),
+    "how.untouched": ("left as they were", "保持不变"),
+    "how.untouched.text": ("{count} tensors: {roles}", "{count} 个张量：{roles}"),
     "how.overlap": ("calibration text", "校准文本"),
     "how.versions": ("versions", "版本"),
     "how.settings": ("settings", "设置"),
@@ -206,4 +212,4 @@ def english(key: str, **fields: Any) -> str:
 
 def _filled(text: str, fields: dict[str, Any], side: int) -> Markup:
     chosen = {name: value[side] if isinstance(value, tuple) else value for name, value in fields.items()}
-    return Markup(escape(text)).format(**chosen)
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text)))).format(**chosen)

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from excise import __version__
 from excise.corpus import Corpus
-from excise.errors import InputError, OutputError
+from excise.errors import InputError, OutputError, SettingError
 from excise.evidence import goals as goals_
-from excise.evidence import losses, quality, report, size, speed
+from excise.evidence import report, size
 from excise.evidence.compare import Evidence, measures_of, verdict_of
-from excise.evidence.intervals import LEVEL, RESAMPLES
 from excise.journal import Journal, Progress, fingerprint_of, silent, written_aside
+from excise.pipeline import measuring
 
 if TYPE_CHECKING:
     from torch import nn
 
     from excise.model import Model
-
-Step = Callable[[str, Callable[[], Mapping[str, Any]]], dict[str, Any]]
 
 
 def compare(
@@ -71,12 +68,16 @@ def compare(
     began = time.perf_counter()
     goals = [goals_.parse(g) for g in ([goal] if isinstance(goal, str) else goal)]
     folders = _folder(before), _folder(after)
+    _refuse_unmeasured(goals, folders)
     beside = None if out is not None or folders[1] is None else folders[1] / "excise"
     if beside is not None:
         _preflight(beside, after, overwrite)
-    with tempfile.TemporaryDirectory(prefix="excise-") as scratch:
+    with contextlib.ExitStack() as stack:
+        scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="excise-"))
         corpus = _open_data(data, Path(scratch), text, progress)
         texts, ids = _texts(corpus)
+        models = _open_model(before), _open_model(after)
+        pieces = measuring.cut(models, texts, windows)
         settings = {"goal": [str(g) for g in goals], "windows": windows, "seed": seed, "text": text}
         journal = None
         if out is not None:
@@ -86,91 +87,27 @@ def compare(
                 "before": _fingerprint(before, folders[0]),
                 "after": _fingerprint(after, folders[1]),
                 "data": [s.fingerprint or s.name for s in corpus.sources],
-                "windows": windows,
-                "seed": seed,
-                "text": text,
+                **{name: value for name, value in settings.items() if name != "goal"},  # judged after measuring
             }
-            journal = Journal(Path(out), inputs, "", overwrite=overwrite, progress=progress)
-        try:
-            found = _measured(
-                (_open_model(before), _open_model(after)),
-                folders,
-                (texts, ids),
-                windows=windows,
-                seed=seed,
-                progress=progress,
-                step=_at_once if journal is None else journal.step,
-            )
-            evidence = _put_together(
-                found, goals, corpus, (_name(before), _name(after)), folders, settings, time.perf_counter() - began
-            )
-            if journal is not None:
-                _write(journal.folder, "evidence.json", "report.html", evidence)
-                journal.finish()
-            elif beside is not None:
-                _write(beside, "compare.json", "compare.html", evidence)
-        finally:
-            if journal is not None:
-                journal.close()
+            journal = stack.enter_context(Journal(Path(out), inputs, "", overwrite=overwrite, progress=progress))
+        found = measuring.measured(
+            models,
+            folders,
+            pieces,
+            (texts, ids),
+            seed=seed,
+            progress=progress,
+            step=measuring.at_once if journal is None else journal.step,
+        )
+        names = _name(before), _name(after)
+        seconds = time.perf_counter() - began
+        evidence = _put_together(found, goals, corpus, names, folders, settings, seconds)
+        if journal is not None:
+            _write(journal.folder, "evidence.json", "report.html", evidence)
+            journal.finish()
+        elif beside is not None:
+            _write(beside, "compare.json", "compare.html", evidence)
     return evidence
-
-
-def _measured(
-    models: tuple[Model, Model],
-    folders: tuple[Path | None, Path | None],
-    documents: tuple[list[str], list[str]],
-    *,
-    windows: int | None,
-    seed: int,
-    progress: Progress,
-    step: Step,
-) -> dict[str, dict[str, Any]]:
-    """Sizes, quality and speed, each a step that is not done again when the run is resumed."""
-    texts, ids = documents
-    longest = [m.longest for m in models if m.longest is not None]
-    length = min([quality.WINDOW, *longest])
-    pieces = quality.cut(texts, *models, length=length, windows=windows)
-
-    def sized() -> dict[str, Any]:
-        progress("sizes", 0, 2)
-        both = {}
-        for count, (side, model, folder) in enumerate(zip(("before", "after"), models, folders, strict=True), 1):
-            both[side] = size.measure(model, folder)
-            progress("sizes", count, 2)
-        return both
-
-    def judged() -> dict[str, Any]:
-        each = quality.token_losses(*models, pieces.tokens, progress=progress)
-        unit = losses.resampling_unit(pieces)
-        return {
-            "measures": losses.measures(losses.sums(each, pieces, texts, unit), seed=seed),
-            "slices": losses.slices(each, pieces, texts),
-            "worst": losses.worst(each, pieces, texts, ids),
-            "text": {
-                "documents": len(texts),
-                "bytes": sum(len(t.encode()) for t in texts),
-                "tokens": int(pieces.lengths.sum()),
-                "window_tokens": int(pieces.tokens.shape[1]),
-                "windows": len(pieces.tokens),
-                "windows_available": pieces.available,
-                "predicted_tokens": int(each.before.size),
-                "unigram_nats": losses.unigram_nats(pieces.tokens),
-                "resampled": unit,
-                "resamples": RESAMPLES,
-                "level": LEVEL,
-            },
-        }
-
-    def timed() -> dict[str, Any]:
-        import torch
-
-        tokens = torch.from_numpy(np.ascontiguousarray(pieces.tokens[:1]))
-        return {
-            "speed": speed.measure(*models, tokens, longest=min(longest, default=None), seed=seed, progress=progress),
-            "machine": speed.machine(),
-        }
-
-    return {"size": step("size", sized), "quality": step("quality", judged), "speed": step("speed", timed)}
 
 
 def _put_together(
@@ -299,6 +236,16 @@ def _fingerprint(model: Any, folder: Path | None) -> str:
     return _name(model) if folder is None else fingerprint_of(folder)
 
 
+def _refuse_unmeasured(goals: Sequence[goals_.Goal], folders: tuple[Path | None, Path | None]) -> None:
+    """A goal on files needs models that lie in files."""
+    for goal in goals:
+        if goal.name in size.OF_FILES and None in folders:
+            raise SettingError(
+                f"goal is {str(goal)!r}; {goal.name} was not measured here, because a model is not a folder. "
+                "Save it first, or state the goal on memory or parameters."
+            )
+
+
 def _preflight(folder: Path, after: Any, overwrite: bool) -> None:
     """Before any work: may the report be written beside the model?"""
     if (folder / "compare.json").exists() and not overwrite:
@@ -315,10 +262,6 @@ def _preflight(folder: Path, after: Any, overwrite: bool) -> None:
             f"{after} cannot be written into ({error.strerror}), and the report goes there by default. "
             "Name another output with -o."
         ) from error
-
-
-def _at_once(_: str, work: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-    return dict(work())
 
 
 def _write(folder: Path, data: str, page: str, evidence: Evidence) -> None:

@@ -54,7 +54,7 @@ def test_says_what_is_wrong_and_what_is_right(text, told):
 
 def test_a_target_is_the_same_grammar_with_an_equals_sign():
     assert parse("bytes=0.3x", setting="target", ops=("=",)) == Goal("bytes", "=", 0.3, "x")
-    with pytest.raises(SettingError, match="target is 'bytes<=0.3x'; write bytes=…"):
+    with pytest.raises(SettingError, match=r"target is 'bytes<=0.3x'; write bytes=…"):
         parse("bytes<=0.3x", setting="target", ops=("=",))
 
 

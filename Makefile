@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SRC := src tests benchmarks
 
-.PHONY: demo test test-all setup check fmt lint types imports mutate bench base docs clean-venv
+.PHONY: demo test test-all setup check fmt lint types imports mutate bench base readme
 
 demo: setup            ## run the main job on text this machine has; no downloads of models or data
 	$(BIN)/excise demo -o excise-demo --overwrite
@@ -39,6 +39,9 @@ mutate: setup          ## one-token mutations of the formulas; each must be kill
 
 bench: setup           ## ratios on this machine, JSON to stdout
 	$(BIN)/python benchmarks/near.py
+
+readme: setup          ## put the demo's measured output into both READMEs
+	COLUMNS=100 $(BIN)/excise demo -o excise-demo --overwrite | $(BIN)/python docs/refresh.py
 
 base:                  ## the data side without torch, in its own venv
 	$(PYTHON) -m venv .venv-base

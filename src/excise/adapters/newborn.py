@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from excise.adapters.checkpoint import quiet
 from excise.errors import MissingExtraError, SettingError
 
 if TYPE_CHECKING:
@@ -121,5 +122,6 @@ def save(model: Any, tokenizer: Any, folder: Path) -> None:
     """Write a transformers checkpoint in bfloat16, the precision models are shipped in."""
     import torch
 
-    model.to(torch.bfloat16).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    with quiet():
+        model.to(torch.bfloat16).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)

@@ -85,6 +85,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "sources": ("Where it came from", "来自哪里"),
     "similarity": ("How alike the removed texts were", "被删文本有多相似"),
     "pairs": ("Removed, and what stays instead", "删除的记录与保留的记录"),
+    "more_pairs": ("{count} more", "另外 {count} 对"),
     "layers": ("Layer by layer", "逐层情况"),
     "how": ("How this was measured", "测量方法"),
     "done_how": ("How this was done", "处理方法"),

@@ -12,6 +12,7 @@ from excise.evidence import losses, quality, size, speed
 from excise.evidence.intervals import LEVEL, RESAMPLES
 from excise.evidence.quality import Windows
 from excise.journal import Progress
+from excise.model import check_tokens
 
 if TYPE_CHECKING:
     from excise.model import Model
@@ -32,9 +33,14 @@ def longest(models: Models) -> int | None:
 
 def cut(models: Models, texts: Sequence[str], windows: int | None) -> Windows:
     """The held-out text in windows that both models take; refuses models that cannot be compared."""
+    import torch
+
     limit = longest(models)
     length = quality.WINDOW if limit is None else min(quality.WINDOW, limit)
-    return quality.cut(texts, *models, length=length, windows=windows)
+    pieces = quality.cut(texts, *models, length=length, windows=windows)
+    for model in models:
+        check_tokens(torch.from_numpy(pieces.tokens), model.vocabulary)
+    return pieces
 
 
 def measured(

@@ -4,8 +4,8 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from evidence_samples import CLEAN, COMPARE, COMPRESS, OTHERS
 
+from evidence_samples import CLEAN, COMPARE, COMPRESS, OTHERS
 from excise.evidence import report
 
 RUN = {"schema_version": 1, "kind": "run", "status": "done", "stages": [*OTHERS, CLEAN, COMPRESS, COMPARE]}
@@ -94,6 +94,12 @@ def test_pairs_stand_side_by_side_with_the_difference_marked():
     assert "won a <mark>2</mark>,000 pound" in page
     assert "won a <mark>5</mark>,000 pound" in page
     assert "大家<mark>务必</mark>准时" in page
+
+
+def test_many_pairs_are_folded_and_none_is_lost():
+    page = report.page({**CLEAN, "pairs": [{**CLEAN["pairs"][0], "id": f"sms#{i}"} for i in range(30)]})
+    assert [f"sms#{i}</h4>" in page for i in range(30)] == [True] * 20 + [False] * 10
+    assert page.index("sms#4</h4>") < page.index(">15 more<") < page.index("sms#5</h4>")
 
 
 def test_chinese_names_are_drawn_as_text():

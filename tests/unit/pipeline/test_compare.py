@@ -96,6 +96,10 @@ def test_models_that_cannot_be_compared_leave_nothing_behind(tmp_path):
     other.encode = lambda text: [1]
     with pytest.raises(SettingError, match="different tokens"):
         compare(FakeModel(), other, CORPUS, out=tmp_path / "out")
+    other = FakeModel()
+    other.encode = lambda text: [40 + b for b in text.encode()]
+    with pytest.raises(InputError, match="outside the model's vocabulary of 32"):
+        compare(other, other, CORPUS, out=tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -194,7 +194,8 @@ def cuts_in(path: Path, source: str) -> Iterator[Cut]:
 def write_decisions(folder: Path, decisions: pa.Table) -> Path:
     """Write DECISIONS; the same rows give the same bytes."""
     path = folder / "decisions.parquet"
-    pq.write_table(decisions.cast(DECISIONS), path, compression="zstd")
+    with path.open("wb") as file:
+        pq.write_table(decisions.cast(DECISIONS), file, compression="zstd")
     return path
 
 

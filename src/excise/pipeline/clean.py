@@ -6,34 +6,29 @@ import json
 import os
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from excise import __version__
 from excise.adapters.files.find import Inputs, find
 from excise.adapters.files.layouts import Fields
-from excise.adapters.files.read import Reading, Step, just_do, read
+from excise.adapters.files.read import just_do
 from excise.adapters.files.write import collect, write_source
-from excise.corpus import Corpus, Source
-from excise.data import exact, keep, near, rails
+from excise.corpus import Source
+from excise.data import near
 from excise.errors import GuardRailError, SettingError, UserError
 from excise.evidence import report
-from excise.finding import FINDINGS
 from excise.journal import Journal, Progress, silent, written_aside
-from excise.ledger import DECISIONS, write_decisions, write_sources
+from excise.ledger import write_decisions, write_sources
+from excise.pipeline.clean_evidence import evidence_of
+from excise.pipeline.study import Study, study
 
 FINDERS = ("exact", "normalised", "near")
-
-#: Pairs shown in the report, and how much of each text.
-_PAIRS, _PAIR_CHARACTERS = 20, 2000
 
 
 @dataclass(frozen=True)
@@ -122,8 +117,8 @@ def clean(
     if dry_run:
         inputs = find(data, progress=progress)
         with tempfile.TemporaryDirectory(prefix="excise-") as folder:
-            study = _study(inputs, Path(folder), fields, settings, just_do, progress)
-            return CleanResult(None, {**_evidence(study, settings, fields, {}, ()), "status": "dry_run"})
+            found = study(inputs, Path(folder), fields, settings, just_do, progress)
+            return CleanResult(None, {**evidence_of(found, settings, fields, {}, ()), "status": "dry_run"})
     if out is None:
         raise SettingError("out is not given; name the folder to make, or ask for a dry run.")
     target = Path(os.path.abspath(out))  # noqa: PTH100 - resolve() would follow a linked OUT
@@ -144,20 +139,21 @@ def clean(
     }
     with Journal(target, fingerprint, "ledger", overwrite=overwrite, progress=progress) as journal:
         try:
-            study = _study(inputs, journal.work, fields, settings, journal.step, progress)
+            found = study(inputs, journal.work, fields, settings, journal.step, progress)
         except UserError:  # what has to be mended changes the run's fingerprint: nothing here can be gone on with
             journal.discard()
             raise
-        if study.stop is not None and not allow_large:
-            raise GuardRailError(study.stop)
-        written = _write(study, inputs, journal, restore, fields, progress)
-        evidence = _evidence(study, settings, fields, written, inputs.skipped)
+        if found.stop is not None and not allow_large:
+            raise GuardRailError(found.stop)
+        written = _write(found, inputs, journal, restore, fields, progress)
+        evidence = evidence_of(found, settings, fields, written, inputs.skipped)
         evidence["seconds"] = round(time.monotonic() - began, 2)
         with written_aside(journal.folder / "evidence.json") as file:
             file.write(json.dumps(evidence, indent=1, ensure_ascii=False).encode() + b"\n")
         report.write(journal.folder / "report.html", evidence)
         skipped = tuple(journal.skipped)
-        return CleanResult(journal.finish(), evidence, skipped)
+        journal.finish()
+    return CleanResult(Path(out), evidence, skipped)
 
 
 def _refuse_overlap(data: str | Path | Sequence[str | Path], target: Path) -> None:
@@ -197,100 +193,8 @@ def _checked(finders: Sequence[str], threshold: float, keep: str, restore: str, 
     }
 
 
-@dataclass(frozen=True)
-class _Study:
-    """What was read, found and decided; nothing is written yet."""
-
-    reading: Reading
-    decisions: pa.Table
-    similarities: Mapping[str, Any]
-    warnings: tuple[str, ...]
-    stop: str | None
-
-    def gone(self) -> dict[str, NDArray[np.int64]]:
-        """Rows that go, ascending, by source."""
-        names, rows = self.decisions["source"].combine_chunks(), self.decisions["row"].to_numpy()
-        coded = names.dictionary_encode()
-        codes = coded.indices.to_numpy()
-        order = np.argsort(codes, kind="stable")
-        borders = np.searchsorted(codes[order], np.arange(len(coded.dictionary) + 1))
-        return {
-            name: np.sort(rows[order[a:b]])
-            for name, a, b in zip(coded.dictionary.to_pylist(), borders, borders[1:], strict=False)
-        }
-
-
-def _study(
-    inputs: Inputs, folder: Path, fields: Fields, settings: Mapping[str, Any], step: Step, progress: Progress
-) -> _Study:
-    reading = read(inputs, folder / "views", fields, corrupt=settings["corrupt"], step=step, progress=progress)
-    corpus = reading.corpus
-    path = folder / "decisions.arrow"
-
-    def work() -> dict[str, Any]:
-        findings = _find(corpus, settings, folder, progress)
-        decided = keep.decide(findings, corpus, settings["keep"])
-        with written_aside(path) as file, pa.ipc.new_file(file, DECISIONS) as sink:
-            sink.write_table(decided)
-        edges = np.linspace(settings["threshold"], 1.0, 21)
-        similar = findings.filter(pc.equal(findings["finder"], "near"))["redundancy"].to_numpy()
-        return {"edges": edges.round(6).tolist(), "counts": np.histogram(similar, edges)[0].tolist()}
-
-    similarities = step("find", work, [path])
-    with pa.memory_map(str(path)) as mapped:
-        decided = pa.ipc.open_file(mapped).read_all()
-    checked = rails.guard(decided, corpus)
-    return _Study(reading, _with_rejects(reading, decided), similarities, tuple(checked.warnings), checked.stop)
-
-
-def _find(corpus: Corpus, settings: Mapping[str, Any], folder: Path, progress: Progress) -> pa.Table:
-    """FINDINGS of all finders asked for; the dear one sees only what the cheap ones leave."""
-    tables = [FINDINGS.empty_table()]
-    for finder in ("exact", "normalised"):
-        if finder in settings["find"]:
-            tables += exact.find(corpus, normalised=finder == "normalised", progress=progress)
-    if "near" in settings["find"]:
-        rank = keep.ranks(corpus, settings["keep"])
-        skip = np.zeros(len(corpus), np.bool_)
-        skip[keep.resolve(pa.concat_tables(tables), rank).position] = True
-        tables += near.find(
-            corpus, near.NearSettings(settings["threshold"]), skip=skip, rank=rank, folder=folder, progress=progress
-        )
-    return pa.concat_tables(tables)
-
-
-def _with_rejects(reading: Reading, decided: pa.Table) -> pa.Table:
-    """Decisions and unreadable records together, in the order of the corpus."""
-    order = {source.name: index for index, source in enumerate(reading.corpus.sources)}
-    tables = [decided]
-    for index, source in enumerate(reading.corpus.sources):
-        rows = reading.rejects_of(index).to_pylist()
-        if rows:
-            tables.append(
-                pa.Table.from_pylist(
-                    [
-                        {
-                            "id": f"{source.name}#{row['row']}",
-                            "source": source.name,
-                            "row": row["row"],
-                            "action": "reject",
-                            "finder": "reader",
-                            "partner": None,
-                            "redundancy": 1.0,
-                            "reason": f"line {row['line']}: {row['reason']}",
-                        }
-                        for row in rows
-                    ],
-                    schema=DECISIONS,
-                )
-            )
-    table = pa.concat_tables(tables)
-    places = np.array([order[name] for name in table["source"].to_pylist()], np.int64)
-    return table.take(pa.array(np.lexsort((table["row"].to_numpy(), places)))).combine_chunks()
-
-
 def _write(
-    study: _Study,
+    found: Study,
     inputs: Inputs,
     journal: Journal,
     restore: Literal["bytes", "content"],
@@ -298,117 +202,34 @@ def _write(
     progress: Progress,
 ) -> dict[str, Any]:
     """Ledger and cleaned files; by source, how it is restored and at what price."""
-    ledger, data, gone = journal.folder / "ledger", journal.folder / "data", study.gone()
-    sources = study.reading.corpus.sources
+    ledger, data, gone = journal.folder / "ledger", journal.folder / "data", found.gone()
+    sources = found.reading.corpus.sources
     removed = ledger / "removed.parquet"
 
     def decisions() -> None:
-        write_decisions(ledger, study.decisions)
+        write_decisions(ledger, found.decisions)
 
     journal.step("decisions", decisions, [ledger / "decisions.parquet"])
-    journal.step("removed records", lambda: collect(study.reading, gone, removed), [removed])
+    cut = journal.step("removed records", lambda: collect(found.reading, gone, removed), [removed])
+    contents = found.reading.contents
     written: dict[str, Any] = {}
+    total, done = sum(content.size_bytes for content in contents), 0
     for index, source in enumerate(sources):
-        progress("writing", index, len(sources))
+        progress("writing", done, total)
         rows = gone.get(source.name, np.zeros(0, np.int64))
 
-        def work(index: int = index, source: Source = source, rows: NDArray[np.int64] = rows) -> dict[str, Any]:
-            return write_source(source, study.reading.contents[index], rows, data, ledger, restore)
+        def work(
+            index: int = index, source: Source = source, rows: NDArray[np.int64] = rows, before: int = done
+        ) -> dict[str, Any]:
+            return write_source(
+                source, contents[index], rows, data, ledger, restore, lambda n: progress("writing", before + n, total)
+            )
 
-        written[source.name] = journal.step(f"write {source.name}", work, [data / source.name])
-    progress("writing", len(sources), len(sources))
-    extras = [
-        {**written[s.name], "content": study.reading.contents[i], "folder": inputs.folder, "id_field": fields.id}
-        for i, s in enumerate(sources)
-    ]
+        result = journal.step(f"write {source.name}", work, [data / source.name])
+        written[source.name] = {**result, "cut_bytes": cut.get(source.name, 0)}
+        done += contents[index].size_bytes
+    progress("writing", done, total)
+    shared = {"folder": inputs.folder, "id_field": fields.id}
+    extras = [{**written[s.name], "content": c.fingerprint, **shared} for s, c in zip(sources, contents, strict=True)]
     write_sources(ledger, zip(sources, extras, strict=True))
     return written
-
-
-def _evidence(
-    study: _Study,
-    settings: Mapping[str, Any],
-    fields: Fields,
-    written: Mapping[str, Any],
-    skipped: Sequence[str],
-) -> dict[str, Any]:
-    sources = study.reading.corpus.sources
-    dropped = study.decisions.filter(pc.equal(study.decisions["action"], "drop"))
-    rejected = study.decisions.num_rows - dropped.num_rows
-    gone = {name: len(rows) for name, rows in study.gone().items()}
-    before = {s.name: s.records + study.reading.rejects_of(i).num_rows for i, s in enumerate(sources)}
-    after = {name: count - gone.get(name, 0) for name, count in before.items()}
-    found = Counter(dropped["finder"].to_pylist())
-    warnings = list(study.warnings)
-    if rejected:
-        warnings.append(f"{rejected:,} records could not be read and were set aside; the ledger says why.")
-    if skipped:
-        warnings.append(f"{len(skipped):,} files were not read, their kind is not known: {', '.join(skipped[:5])}.")
-    evidence: dict[str, Any] = {
-        "schema_version": 1,
-        "kind": "clean",
-        "status": "done",
-        "settings": {
-            **settings,
-            **{name: getattr(fields, name) for name in ("text", "on", "id", "label")},
-            "views": sorted({s.view for s in sources if s.view}),
-        },
-        "before": {
-            "records": sum(before.values()),
-            "bytes": sum(s.size_bytes for s in sources),
-            "sources": before,
-        },
-        "after": {"records": sum(after.values()), "sources": after},
-        "removed": {finder: found[finder] for finder in settings["find"]},
-        "rejected": rejected,
-        "warnings": warnings,
-        "similarities": dict(study.similarities),
-        "pairs": _pairs(study, dropped),
-        "versions": {"excise": __version__, "pyarrow": pa.__version__, "numpy": np.__version__},
-    }
-    if written:
-        evidence["after"]["bytes"] = sum(w["cleaned_bytes"] for w in written.values())
-        evidence["price"] = {
-            "originals_bytes": sum(w["ledger_bytes"] for w in written.values()),
-            "linked": sum(w["linked"] for w in written.values()),
-            "by": dict(sorted(Counter(w["restore"] for w in written.values()).items())),
-        }
-    return evidence
-
-
-def _pairs(study: _Study, dropped: pa.Table) -> list[dict[str, Any]]:
-    """Up to 20 removed records beside those that stay for them, spread over the corpus; near ones come first."""
-    corpus = study.reading.corpus
-    nearly = pc.equal(dropped["finder"], "near").to_numpy()
-    chosen = [*_spread(np.flatnonzero(nearly), _PAIRS)]
-    chosen += _spread(np.flatnonzero(~nearly), _PAIRS - len(chosen))
-    rows = dropped.take(pa.array(chosen, pa.int64())).to_pylist()
-    wanted = {row[end] for row in rows for end in ("id", "partner")}
-    texts = _texts(corpus, wanted)
-    return [
-        {
-            **{name: row[name] for name in ("id", "partner", "redundancy", "finder", "reason")},
-            "text": texts.get(row["id"], ""),
-            "partner_text": texts.get(row["partner"], ""),
-        }
-        for row in rows
-    ]
-
-
-def _spread(indices: NDArray[np.int64], count: int) -> list[int]:
-    if len(indices) <= count:
-        return [int(i) for i in indices]
-    return [int(indices[len(indices) * i // count]) for i in range(count)]
-
-
-def _texts(corpus: Corpus, ids: set[str]) -> dict[str, str]:
-    """Beginnings of the texts of some records, by id."""
-    wanted = pa.array(sorted(ids), pa.string())
-    found: dict[str, str] = {}
-    for batch in corpus.batches():
-        here = np.flatnonzero(pc.is_in(batch["id"], wanted).to_numpy(zero_copy_only=False))
-        for index in here.tolist():
-            found[batch["id"][index].as_py()] = batch["text"][index].as_py()[:_PAIR_CHARACTERS]
-        if len(found) == len(ids):
-            break
-    return found

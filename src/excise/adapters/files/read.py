@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, NoReturn, Protocol
 
@@ -48,18 +48,33 @@ def just_do(name: str, work: Callable[[], Mapping[str, Any] | None], files: Sequ
 
 
 @dataclass(frozen=True)
+class Content:
+    """The decoded content of a source.
+
+    Attributes:
+        fingerprint: XXH3-128 of the decoded bytes; '' for columnar sources.
+        size_bytes: Number of decoded bytes; the file's own size for columnar sources.
+        blank: Records whose text is nothing but white space: they repeat nothing.
+    """
+
+    fingerprint: str
+    size_bytes: int
+    blank: int
+
+
+@dataclass(frozen=True)
 class Reading:
     """A corpus as it was read.
 
     Attributes:
         corpus: Sources and views of the readable records.
         rejects: One entry a source: the file with REJECTS.
-        contents: One entry a source: XXH3-128 of the decoded bytes; '' for columnar sources.
+        contents: One entry a source: what is in it once it is decoded.
     """
 
     corpus: Corpus
     rejects: tuple[Path, ...]
-    contents: tuple[str, ...]
+    contents: tuple[Content, ...]
 
     def rejects_of(self, index: int) -> pa.Table:
         """The records of one source that could not be read."""
@@ -131,7 +146,7 @@ def read(
 
         result = step(f"read {one.name}", work, [view, bad])
         sources.append(Source(**result["source"]))
-        contents.append(result["content"])
+        contents.append(Content(**result["content"]))
         views.append(view)
         rejects.append(bad)
         done += one.size_bytes
@@ -147,7 +162,7 @@ def read(
 def _read_one(
     one: Input, view: Path, rejects: Path, fields: Fields, corrupt: str, told: Callable[[int], None]
 ) -> dict[str, Any]:
-    on_disk, content = _Counted(told), xxhash.xxh3_128()
+    on_disk, content = _Counted(told), _Counted(lambda size_bytes: None)
     columns_of = one.format == "parquet"
     found = columnar.parsed(one, fields, told) if columns_of else parsed(one, fields, _hashed(one, on_disk, content))
     written, name = _Written(one, corrupt), ""
@@ -163,7 +178,8 @@ def _read_one(
     source = Source(
         one.name, str(one.path), one.format, one.compression, one.size_bytes, one.fingerprint, written.count, name
     )
-    return {"source": source.as_dict(), "content": "" if columns_of else content.hexdigest()}
+    decoded = Content("" if columns_of else content.hexdigest(), content.count or one.size_bytes, written.blank)
+    return {"source": source.as_dict(), "content": asdict(decoded)}
 
 
 def _refuse_empty(reading: Reading, inputs: Inputs) -> NoReturn:
@@ -178,12 +194,12 @@ class _Counted:
     """The digest of a file's bytes, which also tells how many there were so far."""
 
     def __init__(self, told: Callable[[int], None]) -> None:
-        self._digest, self._told, self._count = xxhash.xxh3_128(), told, 0
+        self._digest, self._told, self.count = xxhash.xxh3_128(), told, 0
 
     def update(self, data: bytes) -> None:
         self._digest.update(data)
-        self._count += len(data)
-        self._told(self._count)
+        self.count += len(data)
+        self._told(self.count)
 
     def hexdigest(self) -> str:
         return self._digest.hexdigest()
@@ -200,7 +216,7 @@ class _Written:
 
     def __init__(self, one: Input, corrupt: str) -> None:
         self._one, self._stop = one, corrupt == "stop"
-        self._row = self.count = 0
+        self._row = self.count = self.blank = 0
         self.rejects: list[dict[str, Any]] = []
         self._unseen: set[str] | None = None
 
@@ -224,6 +240,7 @@ class _Written:
             sink.write_batch(pa.record_batch([ids, pa.array(rows), *places, columns.texts, labels], schema=BATCH))
         self._row += len(keep)
         self.count += len(rows)
+        self.blank += _blank(columns.texts)
         unseen = set(layout.needed) - layout.known if self._unseen is None else self._unseen
         self._unseen = unseen - columns.seen
 
@@ -231,6 +248,11 @@ class _Written:
         """Refuse a field that no record has: most likely a slip of the pen."""
         if self.count and self._unseen:
             raise InputError(f"no record has a field {sorted(self._unseen)[0]!r}", self._one.shown)
+
+
+def _blank(texts: pa.Array) -> int:
+    short = texts.filter(pc.less(pc.binary_length(texts), 64))  # a blank text longer than this is none worth counting
+    return int(pc.sum(pc.equal(pc.binary_length(pc.utf8_trim_whitespace(short)), 0)).as_py() or 0)
 
 
 def numbered(name: str, rows: np.ndarray[Any, np.dtype[np.int64]]) -> pa.Array:

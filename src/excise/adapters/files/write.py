@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,13 +16,16 @@ from numpy.typing import NDArray
 
 from excise.adapters.files import columnar
 from excise.adapters.files.containers import CHUNK, decoded, encoded
-from excise.adapters.files.read import Reading
+from excise.adapters.files.read import Content, Reading
 from excise.corpus import Source
 from excise.errors import ArtefactError, InputError
 from excise.journal import fingerprint_of, written_aside
 from excise.ledger import CUTS, Cut, cuts_in, replay, undo
 
 Int64s = NDArray[np.int64]
+
+#: Decoded bytes read at a time while writing, so that slow compressors can say how far they are.
+_PIECE = 1 << 20
 
 #: Bytes of removed records in one row group of removed.parquet.
 _GROUP_BYTES = 1 << 23
@@ -129,21 +132,23 @@ def _cut_table(name: str, cuts: list[tuple[int, int, bytes]]) -> pa.Table:
 
 def write_source(
     source: Source,
-    content: str,
+    content: Content,
     gone: Int64s,
     data: Path,
     ledger: Path,
     promise: Literal["bytes", "content"],
+    told: Callable[[int], None],
 ) -> dict[str, Any]:
     """Write one cleaned file, prove that its original can be put back, and keep what that takes.
 
     Args:
         source: Where it was read.
-        content: XXH3-128 of its decoded bytes.
+        content: What is in it.
         gone: int64, ascending: rows that go.
         data: Folder of the cleaned files.
         ledger: Folder of the ledger; removed.parquet is written already.
         promise: Whether the file must come back bit for bit, or its records only.
+        told: Told how many of its decoded bytes are dealt with.
 
     Returns:
         How it is restored ('same', 'cuts', 'original' or 'content'), the cleaned file's fingerprint and size, and the
@@ -159,7 +164,7 @@ def write_source(
     if source.format == "parquet":
         price = _write_rows(original, gone, path, ledger / "rows" / source.name)
     else:
-        _write_bytes(source, content, path, ledger)
+        _write_bytes(source, content, path, ledger, told)
         price = 0
     if source.format != "parquet" and not source.compression:
         return _told("cuts", path)
@@ -169,7 +174,7 @@ def write_source(
     return _told("original", path, price + source.size_bytes, linked)
 
 
-def _write_bytes(source: Source, content: str, path: Path, ledger: Path) -> None:
+def _write_bytes(source: Source, content: Content, path: Path, ledger: Path, told: Callable[[int], None]) -> None:
     def cuts() -> Iterator[Cut]:
         return cuts_in(ledger / "removed.parquet", source.name)
 
@@ -177,12 +182,15 @@ def _write_bytes(source: Source, content: str, path: Path, ledger: Path) -> None
         digest = xxhash.xxh3_128()
         for piece in undo(decoded(aside, source.compression, source.name), cuts()):
             digest.update(piece)
-        if digest.hexdigest() != content:
+        if digest.hexdigest() != content.fingerprint:
             raise ArtefactError(f"{source.name}: the original could not be rebuilt from what was written")
 
     with written_aside(path, prove) as file, encoded(file, source.compression) as sink:
-        for piece in replay(decoded(Path(source.path), source.compression, source.name), cuts()):
+        done = 0
+        for piece in replay(decoded(Path(source.path), source.compression, source.name, size=_PIECE), cuts()):
             sink.write(piece)
+            done += len(piece)
+            told(done)
 
 
 def _write_rows(original: Path, gone: Int64s, path: Path, rows: Path) -> int:

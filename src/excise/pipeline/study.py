@@ -1,0 +1,132 @@
+"""study: what cleaning finds in a corpus and decides about it, before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from excise.adapters.files.find import Inputs
+from excise.adapters.files.layouts import Fields
+from excise.adapters.files.read import Reading, Step, read
+from excise.corpus import Corpus
+from excise.data import exact, keep, near, rails
+from excise.finding import FINDINGS
+from excise.journal import Progress, written_aside
+from excise.ledger import DECISIONS
+
+
+@dataclass(frozen=True)
+class Study:
+    """What was read, found and decided; nothing is written yet.
+
+    Attributes:
+        reading: The corpus.
+        decisions: DECISIONS, unreadable records among them, in the order of the corpus.
+        similarities: Histogram of the Jaccard similarities that were found: edges, counts.
+        warnings: What the guard rails say.
+        stop: Why not to go on unless large removals are allowed, or None.
+    """
+
+    reading: Reading
+    decisions: pa.Table
+    similarities: Mapping[str, Any]
+    warnings: tuple[str, ...]
+    stop: str | None
+
+    def gone(self) -> dict[str, NDArray[np.int64]]:
+        """Rows that go, ascending, by source."""
+        names, rows = self.decisions["source"].combine_chunks(), self.decisions["row"].to_numpy()
+        coded = names.dictionary_encode()
+        codes = coded.indices.to_numpy()
+        order = np.argsort(codes, kind="stable")
+        borders = np.searchsorted(codes[order], np.arange(len(coded.dictionary) + 1))
+        return {
+            name: np.sort(rows[order[a:b]])
+            for name, a, b in zip(coded.dictionary.to_pylist(), borders, borders[1:], strict=False)
+        }
+
+
+def study(
+    inputs: Inputs, folder: Path, fields: Fields, settings: Mapping[str, Any], step: Step, progress: Progress
+) -> Study:
+    """Read, find and decide.
+
+    Args:
+        inputs: The files.
+        folder: Where views and what was found are laid.
+        fields: What the user said about fields.
+        settings: find, threshold, keep, corrupt.
+        step: `Journal.step` to go on where an earlier run stopped.
+        progress: Told what goes on.
+    """
+    reading = read(inputs, folder / "views", fields, corrupt=settings["corrupt"], step=step, progress=progress)
+    corpus = reading.corpus
+    path = folder / "decisions.arrow"
+
+    def work() -> dict[str, Any]:
+        findings = _find(corpus, settings, folder, progress)
+        decided = keep.decide(findings, corpus, settings["keep"])
+        with written_aside(path) as file, pa.ipc.new_file(file, DECISIONS) as sink:
+            sink.write_table(decided)
+        edges = np.linspace(settings["threshold"], 1.0, 21)
+        similar = findings.filter(pc.equal(findings["finder"], "near"))["redundancy"].to_numpy()
+        return {"edges": edges.round(6).tolist(), "counts": np.histogram(similar, edges)[0].tolist()}
+
+    similarities = step("find", work, [path])
+    with pa.memory_map(str(path)) as mapped:
+        decided = pa.ipc.open_file(mapped).read_all()
+    checked = rails.guard(decided, corpus)
+    return Study(reading, _with_rejects(reading, decided), similarities, tuple(checked.warnings), checked.stop)
+
+
+def _find(corpus: Corpus, settings: Mapping[str, Any], folder: Path, progress: Progress) -> pa.Table:
+    """FINDINGS of all finders asked for; the dear one sees only what the cheap ones leave."""
+    tables = [FINDINGS.empty_table()]
+    for finder in ("exact", "normalised"):
+        if finder in settings["find"]:
+            tables += exact.find(corpus, normalised=finder == "normalised", progress=progress)
+    if "near" in settings["find"]:
+        rank = keep.ranks(corpus, settings["keep"])
+        skip = np.zeros(len(corpus), np.bool_)
+        skip[keep.resolve(pa.concat_tables(tables), rank).position] = True
+        tables += near.find(
+            corpus, near.NearSettings(settings["threshold"]), skip=skip, rank=rank, folder=folder, progress=progress
+        )
+    return pa.concat_tables(tables)
+
+
+def _with_rejects(reading: Reading, decided: pa.Table) -> pa.Table:
+    """Decisions and unreadable records together, in the order of the corpus."""
+    order = {source.name: index for index, source in enumerate(reading.corpus.sources)}
+    tables = [decided]
+    for index, source in enumerate(reading.corpus.sources):
+        rows = reading.rejects_of(index).to_pylist()
+        if rows:
+            tables.append(
+                pa.Table.from_pylist(
+                    [
+                        {
+                            "id": f"{source.name}#{row['row']}",
+                            "source": source.name,
+                            "row": row["row"],
+                            "action": "reject",
+                            "finder": "reader",
+                            "partner": None,
+                            "redundancy": 1.0,
+                            "reason": f"line {row['line']}: {row['reason']}",
+                        }
+                        for row in rows
+                    ],
+                    schema=DECISIONS,
+                )
+            )
+    table = pa.concat_tables(tables)
+    places = np.array([order[name] for name in table["source"].to_pylist()], np.int64)
+    return table.take(pa.array(np.lexsort((table["row"].to_numpy(), places)))).combine_chunks()

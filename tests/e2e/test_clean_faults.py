@@ -1,0 +1,161 @@
+"""A disk that fills up at any write: nothing half done under a final name, and the same command goes on."""
+
+import builtins
+import errno
+import io
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from excise.cli.app import main
+from excise.evidence import report
+
+
+class Disk:
+    """Counts what is opened for writing and what is written below a folder; full from the n-th time on."""
+
+    def __init__(self, monkeypatch, folder):
+        self.count, self.full_at, self._folder = 0, None, str(folder)
+        real = io.open
+
+        def opened(file, mode="r", *args, **kwargs):
+            writes = set(mode) & set("wax+") and not isinstance(file, int)
+            if not writes or not os.fspath(file).startswith(self._folder):
+                return real(file, mode, *args, **kwargs)
+            self.use()
+            return Stream(real(file, mode, *args, **kwargs), self)
+
+        monkeypatch.setattr(io, "open", opened)
+        monkeypatch.setattr(builtins, "open", opened)
+
+    def use(self):
+        self.count += 1
+        if self.full_at is not None and self.count >= self.full_at:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+
+class Stream:
+    """A file on that disk."""
+
+    def __init__(self, stream, disk):
+        self._stream, self._disk = stream, disk
+
+    def write(self, data):
+        self._disk.use()
+        return self._stream.write(data)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self._stream.close()
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
+
+
+@pytest.fixture
+def disk(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
+    plain = report.page
+    monkeypatch.setattr(report, "page", lambda evidence: plain.__name__)  # plots take time and write nothing
+    texts = [" ".join(f"word{(i * 31 + j * j) % 997}" for j in range(30)) for i in range(20)]
+    texts += texts[:3] + [t + " more" for t in texts[5:8]]
+    Path("in").mkdir()
+    Path("in/a.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in texts))
+    Path("in/b.csv").write_text("text\nsome words\nsome words\n")
+    return Disk(monkeypatch, tmp_path)
+
+
+def kept_bytes(out):
+    return {
+        str(p.relative_to(out)): p.read_bytes()
+        for p in sorted(out.rglob("*"))
+        if p.is_file() and p.name not in {"journal.jsonl", "evidence.json"}
+    }
+
+
+def test_clean_goes_on_after_a_full_disk(disk, tmp_path, capsys):
+    assert main(["clean", "in", "-o", "whole"]) == 0
+    writes, whole = disk.count, kept_bytes(tmp_path / "whole")
+    assert writes > 40
+    for full_at in [*range(1, writes, max(1, writes // 25)), writes]:
+        disk.count, disk.full_at = 0, full_at
+        assert main(["clean", "in", "-o", "out"]) in {1, 2}, full_at
+        told = capsys.readouterr().err
+        assert "No space left" in told or "disk is full" in told
+        assert not Path("out").exists()
+        assert not list(tmp_path.rglob("*.aside"))
+        if full_at % 2:  # twice in a row, now and then
+            disk.count, disk.full_at = 0, full_at
+            main(["clean", "in", "-o", "out"])
+        disk.full_at = None
+        if not Path("out").exists():
+            assert main(["clean", "in", "-o", "out"]) == 0
+        assert kept_bytes(tmp_path / "out") == whole
+        assert main(["clean", "in", "-o", "out", "--overwrite", "--dry-run"]) == 0
+        for path in sorted(Path("out").rglob("*"), reverse=True):
+            path.rmdir() if path.is_dir() else path.unlink()
+        Path("out").rmdir()
+
+
+def test_restore_leaves_nothing_on_a_full_disk(disk, tmp_path, capsys):
+    assert main(["clean", "in", "-o", "out"]) == 0
+    disk.count = 0
+    assert main(["restore", "out", "-o", "whole"]) == 0
+    for full_at in range(1, disk.count + 1):
+        disk.count, disk.full_at = 0, full_at
+        assert main(["restore", "out", "-o", "back"]) == 1
+        assert not Path("back").exists()
+        disk.full_at = None
+    assert main(["restore", "out", "-o", "back"]) == 0
+    assert kept_bytes(Path("back")) == kept_bytes(Path("in"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_a_folder_that_cannot_be_written(disk, tmp_path, capsys):
+    Path("shut").mkdir()
+    Path("shut").chmod(0o500)
+    assert main(["clean", "in", "-o", "shut/out"]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+    assert main(["clean", "in", "-o", "out"]) == 0
+    assert main(["restore", "out", "-o", "shut/back"]) in {1, 2}
+    assert "ermission" in capsys.readouterr().err
+
+
+def test_originals_are_copied_where_they_cannot_be_linked(disk, tmp_path, monkeypatch, capsys):
+    import gzip
+
+    def no_link(*args, **kwargs):
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    Path("a.jsonl.gz").write_bytes(gzip.compress(Path("in/a.jsonl").read_bytes()))
+    assert main(["clean", "a.jsonl.gz", "-o", "linked"]) == 0
+    monkeypatch.setattr(os, "link", no_link)
+    assert main(["clean", "a.jsonl.gz", "-o", "copied"]) == 0
+    assert "as copies" in capsys.readouterr().out
+    names = ["linked/ledger/originals/a.jsonl.gz", "copied/ledger/originals/a.jsonl.gz"]
+    assert [Path(name).stat().st_nlink for name in names] == [2, 1]
+    assert json.loads(Path("copied/evidence.json").read_text())["price"]["linked"] == 0
+    Path("a.jsonl.gz").write_bytes(b"changed in place")  # which the hard link shares
+    assert main(["restore", "copied", "-o", "back.gz"]) == 0
+    assert main(["restore", "linked", "-o", "again.gz"]) == 1
+    assert "changed since" in capsys.readouterr().err
+
+
+def test_a_file_that_changes_while_it_is_read_is_noticed(disk, tmp_path, monkeypatch, capsys):
+    from excise.adapters.files import read
+
+    parsed = read.parsed
+
+    def meddling(one, fields, chunks):
+        one.path.write_bytes(one.path.read_bytes() + b'{"text": "late"}\n')
+        return parsed(one, fields, chunks)
+
+    monkeypatch.setattr(read, "parsed", meddling)
+    assert main(["clean", "in/a.jsonl", "-o", "out"]) == 2
+    assert "changed while it was being read" in capsys.readouterr().err
+    assert not Path("out").exists()

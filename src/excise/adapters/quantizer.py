@@ -49,20 +49,32 @@ class ExciseQuantizer(HfQuantizer):  # type: ignore[misc]
 
     requires_calibration = True  # from_pretrained only reads; `excise compress` makes what it reads
 
+    def update_dtype(self, dtype: torch.dtype | None) -> torch.dtype | None:
+        """The checkpoint's own dtype where none is asked for, for which transformers 4 would take float32."""
+        if dtype is not None:
+            return dtype
+        return next((d.dtype for d in layout.read_layouts(self.quantization_config.to_dict()).values()), None)
+
     def _process_model_before_weight_loading(
         self, model: Any, checkpoint_files: Sequence[str] | None = None, **_: Any
     ) -> Any:
         layouts = layout.read_layouts(self.quantization_config.to_dict())
-        if checkpoint_files:
-            layout.check_stored(layouts, _headers(checkpoint_files), Path(checkpoint_files[0]).parent)
+        # transformers 4 does not say which files it reads; in a local folder they can be found
+        files = checkpoint_files or sorted(map(str, Path(model.name_or_path).glob("model*.safetensors")))
+        if files:
+            layout.check_stored(layouts, _headers(files), Path(files[0]).parent)
         layouts = _named_as_in(model, layouts)
         pack_modules(model, layouts)
         self.quantization_config.tensors = layout.quantization_config(layouts)["tensors"]
         if layouts:
-            ignored = model._keys_to_ignore_on_load_unexpected or ()
+            ignored = model._keys_to_ignore_on_load_unexpected
+            kind = list if ignored is None else type(ignored)  # transformers 5 has made it a set
             guard = rf"{re.escape(layout.guard_of(layouts))}$"
-            model._keys_to_ignore_on_load_unexpected = {*ignored, guard}
+            model._keys_to_ignore_on_load_unexpected = kind([*(ignored or ()), guard])
         return model
+
+    def _convert_model_for_quantization(self, model: Any) -> None:
+        """Nothing to convert; transformers 4's own would import accelerate first."""
 
     def _process_model_after_weight_loading(self, model: Any, **_: Any) -> Any:
         finish_modules(model)

@@ -49,6 +49,21 @@ class PackedWeight(nn.Module):  # type: ignore[misc]
             self.register_buffer("levels", int4.levels(self.scale, self._buffers.get("zero")), persistent=False)
             self._buffers["codes"] = int4.arrange(packed.all_codes(self._held(), self.layout))
 
+    def undo_cast(self) -> None:
+        """Give every part its own dtype again, where a loader has cast it to the dtype of the model.
+
+        Raises:
+            InputError: The cast has rounded it.
+        """
+        for part, (dtype, _) in self.layout.parts().items():
+            held = self._buffers[part]
+            if torch.promote_types(held.dtype, dtype) != held.dtype:
+                raise InputError(
+                    f"{part} was cast from {dtype} to {held.dtype} while it was loaded, which rounds it. "
+                    "Load with dtype='auto', and cast the model afterwards."
+                )
+            self._buffers[part] = held.to(dtype)
+
     def restore(self) -> None:
         """Undo `arrange`."""
         if self.arranged:
@@ -173,11 +188,13 @@ def finish_modules(model: nn.Module) -> None:
     """Once the parts are loaded: look at the numbers of every packed weight, then ready it for use.
 
     Raises:
-        InputError: A mask that keeps another number than described, or a scale that is NaN or infinite.
+        InputError: A mask that keeps another number than described, a scale that is NaN or infinite, or one that was
+            rounded while it was loaded.
     """
     for name, module in model.named_modules():
         if isinstance(module, PackedWeight) and module.device.type != "meta":  # meta: left on the disk
             try:
+                module.undo_cast()
                 packed.check_numbers(module.parts(), module.layout)
             except InputError as error:
                 raise InputError(f"{name}: {error}") from error

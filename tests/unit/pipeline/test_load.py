@@ -45,7 +45,7 @@ def checkpoint(originals, kind, tmp_path):
 def with_weights(folder, dense):
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
     model.load_state_dict(model.state_dict() | dense)
     return model
 

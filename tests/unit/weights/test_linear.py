@@ -96,6 +96,22 @@ def test_damaged_numbers_are_refused_with_the_tensors_name():
         finish_modules(light)
 
 
+def test_a_cast_while_loading_is_undone_or_refused():
+    dense, light = packed_network(Plan(bits=4, group=32))
+    weight = light[0].weight
+    scale = weight._buffers["scale"]
+    weight._buffers["scale"] = scale.float()
+    finish_modules(light)
+    assert weight.scale.dtype == torch.bfloat16
+    assert torch.equal(weight.dense(), dense[0].weight)
+    weight.restore()
+    weight._buffers["scale"] = scale.half()
+    with pytest.raises(
+        InputError, match=r"0.weight: scale was cast from torch.bfloat16 to torch.float16.*dtype='auto'"
+    ):
+        finish_modules(light)
+
+
 def test_what_is_shown_tells_how_it_is_stored():
     _, light = packed_network(Plan(bits=4, group=32))
     assert isinstance(light[0], PackedLinear)

@@ -4,6 +4,7 @@ Two records whose shingle sets have Jaccard similarity J agree in one value of t
 a band of r values with J^r, and so in at least one of b bands with 1 - (1 - J^r)^b.
 """
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,15 +108,12 @@ def spill(
         lengths = np.diff(text.buffers(texts)[1])[present]
         return first + np.flatnonzero(present), lengths, np.ascontiguousarray(keys[present].T)
 
-    streams = [path.open("wb") for path in files]
-    try:
+    with contextlib.ExitStack() as stack:
+        streams = [stack.enter_context(path.open("wb")) for path in files]
         pieces = text.pieces(corpus, _SLICE_BYTES, progress, "reading for near duplicates")
         for where, lengths, keys in in_order(signed, pieces):
             positions.append(where)
             sizes.append(lengths)
             for stream, column in zip(streams, keys, strict=True):
                 stream.write(column)
-    finally:
-        for stream in streams:
-            stream.close()
     return Bands(np.concatenate(positions), np.concatenate(sizes), files)

@@ -89,7 +89,7 @@ def _show(evidence: Mapping[str, Any]) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     layers = evidence["layers"]
     settings, ratio = evidence["settings"], evidence["after"]["tensor_bytes_ratio"]
     done = []
@@ -113,6 +113,6 @@ def _show(evidence: Mapping[str, Any]) -> None:
     known = sorted((e, n) for e, n in errors if e is not None)
     if known:
         middle, (largest, name) = known[len(known) // 2][0], known[-1]
-        console.print(f"Relative output error: median {middle:.3g}, largest {largest:.3g} ({name})", soft_wrap=True)
+        console.print(f"Relative output error: median {middle:.3g}, largest {largest:.3g} ({name})")
     for warning in evidence["warnings"]:
-        console.print(f"[yellow]note:[/] {escape(warning)}", soft_wrap=True)
+        console.print(f"[yellow]note:[/] {escape(warning)}")

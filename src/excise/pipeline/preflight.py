@@ -54,6 +54,11 @@ def check_plan(plan: Plan, views: Sequence[MatrixView], has_data: bool) -> None:
             "importance is taylor but data is not given; gradients come from calibration text. "
             "Give --data, or use importance magnitude, which needs none."
         )
+    if plan.needs_inputs and not has_data:
+        raise SettingError(
+            f"solver is {plan.solver} but data is not given; it looks at the inputs of each layer. "
+            "Give --data, or use solver round, which needs none."
+        )
     for view in views:
         if view.layout == "conv2d":
             raise InputError(f"{view.name} is a convolution; a checkpoint stores only Linear weights packed")

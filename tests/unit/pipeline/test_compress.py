@@ -229,6 +229,7 @@ class TestRefusals:
             ({"bits": 4, "solver": "magic"}, r"solver is 'magic'"),
             ({"sparsity": 0.5, "signed": True}, r"signed is set beside importance magnitude"),
             ({"sparsity": 0.5, "importance": "taylor"}, r"importance is taylor but data is not given"),
+            ({"sparsity": 0.5, "solver": "obs"}, r"solver is obs but data is not given"),
             ({}, r"sparsity is 0 and bits is not given"),
             ({"bits": 4}, r"group is 128 at model.layers.0.self_attn.q_proj.weight, whose width is 64.*Use 64"),
             ({"bits": 4, "group": 48}, r"group is 48 at .* whose width is 64.*Use 32 or 64"),
@@ -247,7 +248,7 @@ class TestRefusals:
 
     def test_an_existing_out(self, model, tmp_path):
         (tmp_path / "out").mkdir()
-        with pytest.raises(OutputError, match="exists already.*--overwrite"):
+        with pytest.raises(OutputError, match=r"exists already.*--overwrite"):
             compress(model, tmp_path / "out", **BOTH)
         assert not list((tmp_path / "out").iterdir())
         compress(model, tmp_path / "out", overwrite=True, **BOTH)

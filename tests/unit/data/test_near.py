@@ -133,10 +133,40 @@ def test_the_index_of_rare_shingles_agrees_with_all_pairs(large, monkeypatch):
 
 
 def test_buckets_larger_than_memory_are_compared_block_by_block(large, monkeypatch):
-    whole = found(large)
-    monkeypatch.setattr(buckets, "_COMPARE_BYTES", 20_000)  # about twenty texts
     corpus = Corpus.from_texts(large)
-    assert keep.decide(found(large), corpus).to_pylist() == keep.decide(whole, corpus).to_pylist()
+    everyone, sizes = np.arange(len(large)), np.array([len(t) for t in large])
+
+    def absorbed():
+        nodes = buckets.Nodes(corpus, everyone, sizes, 0.8)
+        gone = list(nodes.compare(everyone, np.array([0, 5, 10, len(large)])))
+        return len(gone), np.sort(np.concatenate(gone)).tolist()
+
+    rounds, whole = absorbed()
+    assert (rounds, whole) == (1, [*range(310, 400)])
+    monkeypatch.setattr(buckets, "_COMPARE_BYTES", 100_000)  # about a hundred texts: eight blocks of fifty
+    rounds, by_block = absorbed()
+    assert by_block == whole
+    assert rounds > 28  # every two of the eight blocks, and those inside
+
+
+@pytest.mark.parametrize("threshold", [0.5, 2 / 3, 0.75, 0.8, 1.0])
+def test_both_ways_of_comparing_agree_with_sets(threshold, monkeypatch):
+    """Small sets of few words: similarities often lie exactly at the threshold."""
+    rng = random.Random(3)
+    texts = [" ".join(rng.choices("abcd", k=rng.randint(1, 12))) for _ in range(400)]
+    sets = [text_oracle.shingles(t) for t in texts]
+    staying = []
+    for i, one in enumerate(sets):
+        if not any(len(one & sets[j]) / len(one | sets[j]) >= threshold for j in staying):
+            staying.append(i)
+    assert 20 < len(staying) < 390
+    for most in (1, 10**6):
+        monkeypatch.setattr(verify, "_MANY", most)
+        partner, redundancy = verify.absorbed(pa.array(texts, pa.large_string()), np.array([0, len(texts)]), threshold)
+        assert np.flatnonzero(partner < 0).tolist() == staying
+        for i in np.flatnonzero(partner >= 0).tolist():
+            one, other = sets[i], sets[partner[i]]
+            assert redundancy[i] == len(one & other) / len(one | other) >= threshold
 
 
 def test_rare_first_numbers_the_rarest_element_0():
@@ -150,13 +180,24 @@ def test_a_large_family_of_copies_ends_in_one_record():
     """Every two of them match: the family collapses although bands absorb it under several heads at first."""
     rng = random.Random(1)
     family = []
-    for i in range(300):
-        words = [f"f{k}" for k in range(400)]
-        words[rng.randrange(400)] = f"c{i}"
+    for i in range(600):
+        words = [f"f{k}" for k in range(200)]
+        words[rng.randrange(200)] = f"c{i}"
         family.append(" ".join(words))
     table = found(family)
-    assert keep.decide(table, Corpus.from_texts(family))["row"].to_pylist() == list(range(1, 300))
-    assert table.num_rows < 3 * 300
+    assert keep.decide(table, Corpus.from_texts(family))["row"].to_pylist() == list(range(1, 600))
+    assert table.num_rows < 2 * 600  # orphans are adopted at once, not handed from head to head
+
+
+def test_orphans_are_compared_with_those_they_missed():
+    """0 ~ 1 ~ 2 ~ 3 and no others: 1 goes for 0, so 2 stays, and 3 goes for 2, whichever band meets first."""
+    texts = []
+    for family in range(40):
+        words = [f"w{family}x{i}" for i in range(110)]
+        texts += [" ".join(words[start : start + 86]) for start in (0, 7, 14, 21)]
+    assert [text_oracle.jaccard(texts[a], texts[b]) >= 0.8 for a, b in ((0, 1), (1, 2), (2, 3))] == [True] * 3
+    assert [text_oracle.jaccard(texts[a], texts[b]) >= 0.8 for a, b in ((0, 2), (1, 3), (0, 3))] == [False] * 3
+    assert gone(texts) == [4 * family + i for family in range(40) for i in (1, 3)]
 
 
 def test_orphans_come_back():

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from excise.evidence.compare import Evidence
 
 
@@ -78,32 +76,13 @@ def _show(evidence: Evidence) -> None:
     from rich.console import Console
     from rich.markup import escape
 
+    from excise.cli.tables import before_after, measure_row
+
     console = Console(highlight=False)
-    console.print(_table(evidence))
+    console.print(before_after(measure_row(name, measure) for name, measure in evidence.measures.items()))
     for judged in evidence.goals:
         mark = {"met": "[green]met[/]", "not met": "[red]not met[/]"}.get(judged.outcome, "[yellow]undecided[/]")
         console.print(f"goal {escape(judged.goal)}: {mark}")
     for warning in evidence.warnings:
         console.print(f"[yellow]note:[/] {escape(warning)}", soft_wrap=True)
     console.print(f"\n[bold]{escape(evidence.verdict['sentence'])}[/]", soft_wrap=True)
-
-
-def _table(evidence: Evidence) -> Table:
-    from rich.table import Table
-
-    from excise.evidence import numbers
-    from excise.evidence.quantities import QUANTITIES
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("", "before", "after", "change", "95 % interval"):
-        table.add_column(heading, justify="left" if not heading else "right", no_wrap=True)
-    colours = {"gain": "green", "loss": "red", "level": "default"}
-    for name, measure in evidence.measures.items():
-        table.add_row(
-            QUANTITIES[name].label[0],
-            numbers.shown(name, measure["before"]),
-            numbers.shown(name, measure["after"]),
-            f"[{colours[numbers.effect(name, measure)]}]{numbers.change(measure)}[/]",
-            numbers.interval(name, measure),
-        )
-    return table

@@ -1,9 +1,11 @@
-"""Intervals: how sure a before/after difference is, by the paired bootstrap.
+"""Intervals: how sure a before/after difference is.
 
-Both models see the same documents, so a document's difficulty cancels: documents are drawn with replacement and the
-statistic is computed anew on both models' sums over the same draw.
+Of quality, by the paired bootstrap: both models see the same documents, so a document's difficulty cancels; documents
+are drawn with replacement and the statistic is computed anew on both models' sums over the same draw. Of speed, by the
+order of the few rounds.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -68,27 +70,42 @@ def paired_intervals(totals: Floats, before: Statistic, after: Statistic) -> dic
     return found
 
 
-def paired_medians(
-    before: Floats, after: Floats, *, seed: int, resamples: int = RESAMPLES
-) -> dict[str, tuple[float, float]]:
+def paired_medians(before: Floats, after: Floats) -> dict[str, tuple[float, float]]:
     """Intervals of the median over rounds that were measured in turn.
 
     Args:
         before: [n] measurements of BEFORE, one a round, > 0.
         after: [n] of AFTER, same rounds.
-        seed: Of the draws.
-        resamples: Number of draws.
 
     Returns:
         Intervals of `after`, `difference` and `ratio`; difference and ratio are medians of the rounds' own, because
         the machine's slow moments hit both models of a round.
     """
-    rounds = np.stack([before, after], axis=1)
-    rounds = rounds[np.lexsort(rounds.T[::-1])]
-    drawn = np.random.default_rng(seed).integers(0, len(rounds), (resamples, len(rounds)))
-    first, second = rounds[drawn, 0], rounds[drawn, 1]
     return {
-        "after": percentile_interval(np.median(second, axis=1)),
-        "difference": percentile_interval(np.median(second - first, axis=1)),
-        "ratio": percentile_interval(np.median(second / first, axis=1)),
+        "after": median_interval(after),
+        "difference": median_interval(after - before),
+        "ratio": median_interval(after / before),
     }
+
+
+def median_interval(values: Floats, level: float = LEVEL) -> tuple[float, float]:
+    """The distribution-free interval of a median: the k-th smallest and the k-th largest value.
+
+    Args:
+        values: [n] independent measurements.
+        level: At least this coverage, where n allows it (n >= 6 for 95 %); else smallest and largest.
+
+    Source: Conover, Practical Nonparametric Statistics (1999), section 3.2: the true median is below the k-th smallest
+        of n values with probability P(Binomial(n, 1/2) < k).
+    Differs: not the bootstrap, whose interval of a median holds the truth too seldom with so few values (n = 7: 87 %
+        instead of 95 %), so that a model would now and then be called faster than itself.
+    """
+    ordered = np.sort(values)
+    count, outside, k = len(ordered), 0.0, 0
+    while k < count // 2:
+        outside += math.comb(count, k) / 2**count
+        if 2 * outside > 1 - level:
+            break
+        k += 1
+    k = max(k, 1)
+    return float(ordered[k - 1]), float(ordered[count - k])

@@ -66,7 +66,6 @@ def _template() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
-        extensions=["jinja2.ext.do"],
     )
     environment.globals.update(word=word, both=both, numbers=numbers, QUANTITIES=QUANTITIES, WORDS=WORDS)
     return environment.get_template("page.html")
@@ -156,6 +155,7 @@ def _part(evidence: Mapping[str, Any], prefix: str, *, alone: bool) -> dict[str,
         "heading": None if alone else _headline(evidence)[0],
         "kind": word(f"kind.{evidence['kind']}"),
         "plots": dict.fromkeys(_FIGURES) | {name: Markup(svg) for name, svg in _plots(evidence, prefix).items()},
+        "sizes": _sizes(evidence) if evidence["kind"] == "compress" else {},
         "layers": _worst_layers(evidence.get("layers", [])),
         "pairs": [
             {**pair, "marked": marked(pair["text"], pair["partner_text"])}
@@ -209,6 +209,20 @@ def _compress_plots(evidence: Mapping[str, Any], prefix: str) -> dict[str, str]:
     if any(e for e in errors if e):
         found["layers"] = plots.layer_errors(prefix + "layers", [e or 0.0 for e in errors])
     return found
+
+
+def _sizes(evidence: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Quantities that a compression states on both sides, as measures without intervals."""
+    before, after = evidence.get("before", {}), evidence.get("after", {})
+    return {
+        name: {
+            "before": before[name],
+            "after": after[name],
+            "ratio": after[name] / before[name] if before[name] else None,
+        }
+        for name in QUANTITIES
+        if name in before and name in after
+    }
 
 
 def _worst_layers(layers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -183,8 +183,8 @@ WORDS: dict[str, tuple[str, str]] = {
         "{documents} 篇文档，{available} 个窗口中的 {windows} 个，每窗 {window} 词元，共预测 {predicted} 词元",
     ),
     "how.intervals.text": (
-        "paired bootstrap over {unit}, {resamples} draws",
-        "按{unit}配对自助法，抽样 {resamples} 次",
+        "quality: paired bootstrap over {unit}, {resamples} draws; speed: order of the rounds",
+        "质量：按{unit}配对自助法，抽样 {resamples} 次；速度：按各轮次序",
     ),
     "unit.documents": ("documents", "文档"),
     "unit.windows": ("windows", "窗口"),

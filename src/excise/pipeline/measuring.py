@@ -60,7 +60,7 @@ def measured(
         folders: Where each came from; None for one in memory.
         pieces: From `cut`.
         documents: Texts and ids.
-        seed: Of the bootstraps.
+        seed: Of the bootstrap.
         progress: Told what goes on.
         step: `Journal.step`, or `at_once`.
 
@@ -70,7 +70,7 @@ def measured(
     return {
         "size": step("size", lambda: _sizes(models, folders, progress)),
         "quality": step("quality", lambda: _quality(models, pieces, documents, seed, progress)),
-        "speed": step("speed", lambda: _speed(models, pieces, seed, progress)),
+        "speed": step("speed", lambda: _speed(models, pieces, progress)),
     }
 
 
@@ -109,12 +109,12 @@ def _quality(
     }
 
 
-def _speed(models: Models, pieces: Windows, seed: int, progress: Progress) -> dict[str, Any]:
+def _speed(models: Models, pieces: Windows, progress: Progress) -> dict[str, Any]:
     import torch
 
     machine = speed.machine()  # first: the load is that of others, not of the timing
     tokens = torch.from_numpy(np.ascontiguousarray(pieces.tokens[:1]))
     return {
-        "speed": speed.measure(*models, tokens, longest=longest(models), seed=seed, progress=progress),
+        "speed": speed.measure(*models, tokens, longest=longest(models), progress=progress),
         "machine": machine,
     }

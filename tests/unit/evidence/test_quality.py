@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from evidence_fakes import WORDS, FakeModel
 
+from evidence_fakes import WORDS, FakeModel
 from excise.errors import InputError, NumericsError, SettingError
 from excise.evidence import losses, quality
 from excise.evidence.quality import TokenLosses, Windows, cut, token_losses

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 import zstandard
-from evidence_fakes import FakeModel
 from safetensors.numpy import save_file
 
+from evidence_fakes import FakeModel
 from excise.errors import InputError
 from excise.evidence import size
 

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from evidence_fakes import FakeModel
 
+from evidence_fakes import FakeModel
 from excise.evidence import speed
 
 TOKENS = torch.arange(300)[None] % 32

@@ -70,9 +70,9 @@ def gather(
 def _licences() -> Iterator[tuple[str, str]]:
     """Licence files of installed packages and of the system."""
     for distribution in _distributions():
-        for path in sorted(distribution.files or [], key=str):
-            if path.name.upper().startswith(("LICEN", "COPYING", "NOTICE", "AUTHORS")):
-                yield from _file(Path(str(path.locate())), f"{distribution.name}/{path.name}")
+        for inside in sorted(distribution.files or [], key=str):
+            if inside.name.upper().startswith(("LICEN", "COPYING", "NOTICE", "AUTHORS")):
+                yield from _file(Path(str(inside.locate())), f"{distribution.name}/{inside.name}")
     for path in sorted(Path("/usr/share/common-licenses").glob("*")):
         yield from _file(path, f"system/{path.name}")
 

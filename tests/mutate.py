@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 import tokenize
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -24,6 +25,7 @@ import torch  # noqa: F401 - so that it is imported once, before the forks, not 
 
 REPO = Path(__file__).resolve().parents[1]
 WORKERS = 2
+LIMIT_SECONDS = 300
 OUTPUT = "output.txt"
 
 IMPORTANCE = "tests/golden/test_importance_by_hand.py"
@@ -33,6 +35,8 @@ PATTERN_LAWS = "tests/property/weights/test_pattern_laws.py"
 SOLVE = "tests/unit/weights/test_solve.py"
 CALIBRATE = "tests/unit/weights/test_calibrate.py"
 OBS = "tests/unit/weights/test_obs.py"
+MINHASH = "tests/unit/data/test_minhash.py"
+NEAR = "tests/unit/data/test_near.py"
 LOOP = "tests/unit/training/test_loop.py"
 
 
@@ -294,6 +298,41 @@ MUTANTS = [
         f"{OBS}::test_the_root_is_that_of_the_damped_inverse",
     ),
     Mutant(
+        "Jaccard |A & B| / |A | B|",
+        "data/kernels.py",
+        "both / (size - both)",
+        "both / (size + both)",
+        f"{NEAR}::test_a_changed_word_is_found_with_its_true_similarity",
+    ),
+    Mutant(
+        "MinHash: least value of a bin",
+        "data/kernels.py",
+        "if value < signature[place]",
+        "if value != signature[place]",
+        f"{MINHASH}::test_signatures_equal_the_oracle",
+    ),
+    Mutant(
+        "MinHash: densification draws a donor",
+        "data/kernels.py",
+        "signature[place] = signature[donor]",
+        "signature[place] = signature[place]",
+        f"{MINHASH}::test_signatures_equal_the_oracle",
+    ),
+    Mutant(
+        "MinHash: rows of a band",
+        "data/kernels.py",
+        "signature[band * rows + row]",
+        "signature[band * rows - row]",
+        f"{MINHASH}::test_equal_bands_have_equal_keys_and_others_not",
+    ),
+    Mutant(
+        "MinHash: 1 - (1 - J^rows)^bands",
+        "data/minhash.py",
+        "(1 - similarity**rows) ** bands",
+        "(1 + similarity**rows) ** bands",
+        f"{MINHASH}::test_the_default_shape_follows_from_the_threshold",
+    ),
+    Mutant(
         "learning rate: cosine",
         "training/loop.py",
         "(1 + math.cos",
@@ -328,8 +367,8 @@ def changed_tokens(was: str, becomes: str) -> int:
     return sum(max(i2 - i1, j2 - j1) for kind, i1, i2, j1, j2 in matcher.get_opcodes() if kind != "equal")
 
 
-def run(package: Path, tests: list[str]) -> int:
-    """Run tests against the package in this folder, in this process; pytest's exit status."""
+def run(package: Path, tests: list[str]) -> None:
+    """Run tests against the package in this folder, in this process, which ends with pytest's exit status."""
     sys.path.insert(0, str(package))
     os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(package / "hypothesis")
     os.chdir(REPO)
@@ -338,7 +377,23 @@ def run(package: Path, tests: list[str]) -> int:
         os.dup2(file.fileno(), 2)
     status = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "--no-header", *tests]))
     if Path(sys.modules["excise"].__file__).parents[1] != package:
-        raise RuntimeError(f"the tests ran on {sys.modules['excise'].__file__}, not on {package}")
+        print(f"the tests ran on {sys.modules['excise'].__file__}, not on {package}")
+        status = int(pytest.ExitCode.INTERNAL_ERROR)
+    sys.stdout.flush()
+    os._exit(status)
+
+
+def status_of(package: Path, tests: list[str]) -> int | None:
+    """Pytest's exit status from a process of its own; negative where it crashed, None where it did not end.
+
+    A fork, in which the packages that take long to import are there already, and excise is not.
+    """
+    process = multiprocessing.get_context("fork").Process(target=run, args=(package, tests))
+    process.start()
+    process.join(LIMIT_SECONDS)
+    status = process.exitcode
+    process.kill()
+    process.join()
     return status
 
 
@@ -357,31 +412,36 @@ def judge(mutant: Mutant, folder: Path) -> str:
     if changed_tokens(mutant.was, mutant.becomes) != 1:
         return "NOT MADE: more or fewer than one token changes"
     file.write_text(code.replace(mutant.was, mutant.becomes), encoding="utf-8")
-    status = run(folder, [mutant.test])
-    if status == pytest.ExitCode.TESTS_FAILED:  # they ran, and failed
-        return "killed"
-    return "SURVIVED" if status == 0 else f"DID NOT RUN: {(folder / OUTPUT).read_text()[-1000:]}"
+    match status_of(folder, [mutant.test]):
+        case 0:
+            return "SURVIVED"
+        case pytest.ExitCode.TESTS_FAILED:
+            return "killed"
+        case None:
+            return "killed: did not end"
+        case status if status < 0:
+            return "killed: crashed"
+        case _:
+            return f"DID NOT RUN: {(folder / OUTPUT).read_text()[-1000:]}"
 
 
 def main(words: list[str]) -> int:
     """Judge the mutants whose formula or file holds one of the words (all without words)."""
     chosen = [m for m in MUTANTS if not words or any(w in m.formula or w in m.file for w in words)]
     began = time.perf_counter()
-    # Each task in its own fork: the packages that take long to import are there already, excise is not.
-    forks = multiprocessing.get_context("fork").Pool(WORKERS, maxtasksperchild=1)
-    with tempfile.TemporaryDirectory(prefix="mutants-") as place, forks as pool:
+    with tempfile.TemporaryDirectory(prefix="mutants-") as place, ThreadPoolExecutor(WORKERS) as pool:
         folders = [Path(place) / f"{number:03d}" for number in range(len(chosen))]
         original = copy_of(Path(place) / "original")
-        sound = pool.apply_async(run, (original, sorted({mutant.test for mutant in chosen})))
-        verdicts = pool.starmap(judge, zip(chosen, folders, strict=True), chunksize=1)
-        if sound.get() != 0:
-            print(f"The tests fail on the package as it is:\n{(original / OUTPUT).read_text()}")  # noqa: T201
+        sound = pool.submit(status_of, original, sorted({mutant.test for mutant in chosen}))
+        verdicts = list(pool.map(judge, chosen, folders))
+        if sound.result() != 0:
+            print(f"The tests fail on the package as it is:\n{(original / OUTPUT).read_text()}")
             return 1
     width = max((len(m.formula) for m in chosen), default=0)
     for mutant, verdict in zip(chosen, verdicts, strict=True):
-        print(f"{mutant.formula:<{width}}  {mutant.test.rpartition('::')[2]:<72}  {verdict}")  # noqa: T201
-    killed = verdicts.count("killed")
-    print(f"{killed} of {len(chosen)} mutants killed in {time.perf_counter() - began:.0f} s")  # noqa: T201
+        print(f"{mutant.formula:<{width}}  {mutant.test.rpartition('::')[2]:<72}  {verdict}")
+    killed = sum(verdict.startswith("killed") for verdict in verdicts)
+    print(f"{killed} of {len(chosen)} mutants killed in {time.perf_counter() - began:.0f} s")
     return 0 if killed == len(chosen) and chosen else 1
 
 

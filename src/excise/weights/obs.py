@@ -71,7 +71,11 @@ def sweep(
     Cost: O(in^3) once and O(out * in^2) for the sweep; three [in, in] and three [out, in] fp32 temporaries.
     Source: Hassibi and Stork, 1993; Frantar and Alistarh, SparseGPT, 2023; Frantar et al., GPTQ, 2022.
     Differs: counts are exact; a column whose input was always 0 keeps its weights where nothing else removes them
-        (they call for none of H's help, and other text may need them); rounding to a 16-bit dtype is made up for too.
+        (they call for none of H's help, and other text may need them); rounding to a 16-bit dtype is made up for too;
+        N:M masks are chosen a block ahead, so that a grid can be fitted to the survivors of its group.
+    Evidence: wikillama, loss above the dense model's in nats on 64 validation windows, 96 windows of calibration, round
+        and then obs (with its importance where weights are removed): 50 % .105 .037; 2:4 .228 .091; 4 bit .0091
+        .0067; 50 % and 4 bit .113 .042.
     """
     wide = compute_dtype(weight)
     root = inverse_root(gram.to(wide), name)

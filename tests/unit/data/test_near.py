@@ -186,7 +186,7 @@ def test_a_large_family_of_copies_ends_in_one_record():
         family.append(" ".join(words))
     table = found(family)
     assert keep.decide(table, Corpus.from_texts(family))["row"].to_pylist() == list(range(1, 600))
-    assert table.num_rows < 2 * 600  # orphans are adopted at once, not handed from head to head
+    assert table.num_rows < 800  # orphans are adopted at once, not handed from head to head
 
 
 def test_orphans_are_compared_with_those_they_missed():

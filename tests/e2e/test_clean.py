@@ -226,6 +226,8 @@ def test_too_large_a_removal_stops_unless_allowed(tmp_path, monkeypatch, capsys)
     monkeypatch.chdir(tmp_path)
     base = " ".join(f"word{j}" for j in range(60))
     Path("a.jsonl").write_text("".join(json.dumps({"text": f"{base} {i}"}) + "\n" for i in range(1200)))
+    assert main(["clean", "a.jsonl", "--dry-run"]) == 0
+    assert "A run would stop here" in said(capsys).replace("\n", " ")
     assert main(["clean", "a.jsonl", "-o", "out"]) == 1
     assert "--allow-large" in said(capsys)
     assert not Path("out").exists()

@@ -44,6 +44,8 @@ def evidence_of(
     after = {name: count - gone.get(name, 0) for name, count in before.items()}
     found = Counter(dropped["finder"].to_pylist())
     warnings = [*study.warnings, *_notes(study, rejected, skipped)]
+    if study.stop is not None and not written:
+        warnings.append(f"A run would stop here: {study.stop}")
     evidence: dict[str, Any] = {
         "schema_version": 1,
         "kind": "clean",

@@ -192,16 +192,23 @@ def _same_records(made: Made, kept: list[int], cleaned: bytes) -> None:
     promise=st.sampled_from(["bytes", "content"]),
 )
 def test_parquet_comes_back(texts: list[str], group: int, compression: str, promise: str) -> None:
-    table = pa.table({"n": range(len(texts)), "text": texts, "list": [[i, None] for i in range(len(texts))]})
+    table = pa.table(
+        {
+            "n": range(len(texts)),
+            "text": texts,
+            "list": [[i, None] for i in range(len(texts))],
+            "x": [float("nan")] * len(texts),
+        }
+    )
     with tempfile.TemporaryDirectory() as folder:
         source, out, back = (Path(folder, name) for name in ("in.parquet", "out", "back.parquet"))
         pq.write_table(table, source, row_group_size=group, compression=compression)
         kept = kept_of(Made(".parquet", b"", texts, []))
         result = clean(source, out, finders=("exact",), restore=promise)
         assert result.kept == len(kept)
-        assert pq.read_table(out / "data" / "in.parquet").equals(table.take(kept))
+        assert repr(pq.read_table(out / "data" / "in.parquet").to_pylist()) == repr(table.take(kept).to_pylist())
         if restore(out, back).bitwise:
             assert back.read_bytes() == source.read_bytes()
         else:
             assert promise == "content"
-            assert pq.read_table(back).equals(table)
+            assert repr(pq.read_table(back).to_pylist()) == repr(table.to_pylist())

@@ -10,6 +10,7 @@ import ast
 import json
 import sys
 import sysconfig
+import time
 import warnings
 from collections.abc import Iterator
 from importlib import metadata
@@ -39,6 +40,7 @@ def gather(
     """
     fingerprint = {"command": "gather", "python": sys.version, "megabytes": megabytes}
     limit = int(megabytes * 1e6)
+    began = time.monotonic()
     with Journal(Path(out), fingerprint, "", overwrite=overwrite, progress=progress) as journal:
         counts: dict[str, Any] = {}
         taken = 0
@@ -60,7 +62,13 @@ def gather(
             raise RunError(
                 "found no documentation in this Python; run the demo with a Python that has its library's sources"
             )
-        evidence = {"schema_version": 1, "kind": "gather", "status": "done", "files": counts}
+        evidence = {
+            "schema_version": 1,
+            "kind": "gather",
+            "status": "done",
+            "seconds": round(time.monotonic() - began, 2),
+            "files": counts,
+        }
         with written_aside(journal.folder / "evidence.json") as file:
             file.write(json.dumps(evidence, indent=1).encode() + b"\n")
         journal.finish()

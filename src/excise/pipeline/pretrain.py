@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,7 @@ def pretrain(
         k: v for k, v in locals().items() if k not in {"data", "out", "overwrite", "progress", "checkpoint_every"}
     }
     fingerprint = {"command": "pretrain", "data": fingerprint_of(Path(data)), **settings}
+    began = time.monotonic()
     with Journal(Path(out), fingerprint, "excise", overwrite=overwrite, progress=progress) as journal:
         corpus, _ = open_corpus(
             data, journal.work, text=text, on=None, id=None, label=None, corrupt="stop", journal=journal
@@ -107,6 +109,7 @@ def pretrain(
             "schema_version": 1,
             "kind": "pretrain",
             "status": "done",
+            "seconds": round(time.monotonic() - began, 2),
             "parameters": parameters,
             "tokens": steps * batch * window,
             "corpus_tokens": windows.numel(),

@@ -6,6 +6,7 @@ A record's side depends on its id and the seed alone, so adding data moves no re
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ def split(
         "holdout": holdout,
         "seed": seed,
     }
+    began = time.monotonic()
     with Journal(Path(out), fingerprint, "", overwrite=overwrite, progress=progress) as journal:
         corpus, _ = open_corpus(
             data, journal.work, text=text, on=None, id=None, label=None, corrupt="stop", journal=journal
@@ -69,7 +71,13 @@ def split(
                 f"{len(corpus)} records split into {counts}; both sides need some. Give more data or another holdout.",
                 data,
             )
-        evidence = {"schema_version": 1, "kind": "split", "status": "done", "records": counts}
+        evidence = {
+            "schema_version": 1,
+            "kind": "split",
+            "status": "done",
+            "seconds": round(time.monotonic() - began, 2),
+            "records": counts,
+        }
         with written_aside(journal.folder / "evidence.json") as file:
             file.write(json.dumps(evidence, indent=1).encode() + b"\n")
         journal.finish()

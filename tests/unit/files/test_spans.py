@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from excise.adapters.files import spans
@@ -97,6 +97,7 @@ def test_lines_of_counts_from_the_beginning_of_the_source():
     assert found == [1, 3, 4]
 
 
+@settings(max_examples=500)
 @given(st.binary(max_size=40), st.booleans())
 def test_row_scan_agrees_with_a_plain_one(data, quoted):
     data = data.translate(bytes(b'",\n\ra'[i % 5] for i in range(256)))

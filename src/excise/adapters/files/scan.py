@@ -61,6 +61,8 @@ def row_stops(data: Any, begin: int, delimiter: int, quoted: bool, stops: Any) -
         elif byte != _RETURN:
             odd = odd or state == _QUOTE_IN_QUOTED
             state = _BARE
+        elif state == _QUOTE_IN_QUOTED:
+            state = _BARE
     return count, state == _QUOTED, odd
 
 

@@ -208,9 +208,7 @@ def _save(
         file.write(save(whole, metadata={"settings": json.dumps(settings)}))
 
 
-def _resume(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, settings: Mapping[str, Any]
-) -> list[float]:
+def _resume(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, settings: Mapping[str, Any]) -> list[float]:
     """Put the checkpoint's state into model and optimizer; return the losses so far."""
     try:
         with safe_open(path, framework="pt") as file:

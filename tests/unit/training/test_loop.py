@@ -59,9 +59,7 @@ def kill_at(step: int):
 
 
 @pytest.mark.parametrize("stops", [(1,), (3,), (5,), (4, 7), (12,)])
-def test_a_killed_run_resumed_has_the_bytes_of_an_undisturbed_one(
-    tmp_path: Path, stops: tuple[int, ...]
-) -> None:
+def test_a_killed_run_resumed_has_the_bytes_of_an_undisturbed_one(tmp_path: Path, stops: tuple[int, ...]) -> None:
     model = built()
     losses = fit(model, WINDOWS, folder=tmp_path / "whole", **SETTINGS)
     for stop in stops:
@@ -112,9 +110,7 @@ def test_every_epoch_sees_each_window_once_and_in_its_own_order() -> None:
 
 def test_the_rate_rises_to_the_peak_and_ends_near_a_tenth() -> None:
     rates = [learning_rate(step, 100, 2.0, 0.1) for step in range(100)]
-    assert (
-        rates[0] == pytest.approx(0.2) and rates[9] == pytest.approx(2.0) and rates[10] == pytest.approx(2.0)
-    )
+    assert rates[0] == pytest.approx(0.2) and rates[9] == pytest.approx(2.0) and rates[10] == pytest.approx(2.0)
     assert rates[55] == pytest.approx(2.0 * 0.55)
     assert rates[10:] == sorted(rates[10:], reverse=True) and 0.2 < rates[99] < 0.201
     assert learning_rate(0, 1, 2.0, 0.0) == 2.0

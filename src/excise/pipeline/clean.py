@@ -140,12 +140,12 @@ def clean(
     with Journal(target, fingerprint, "ledger", overwrite=overwrite, progress=progress) as journal:
         try:
             found = study(inputs, journal.work, fields, settings, journal.step, progress)
+            if found.stop is not None and not allow_large:
+                raise GuardRailError(found.stop)
+            written = _write(found, inputs, journal, restore, fields, progress)
         except UserError:  # what has to be mended changes the run's fingerprint: nothing here can be gone on with
             journal.discard()
             raise
-        if found.stop is not None and not allow_large:
-            raise GuardRailError(found.stop)
-        written = _write(found, inputs, journal, restore, fields, progress)
         evidence = evidence_of(found, settings, fields, written, inputs.skipped)
         evidence["seconds"] = round(time.monotonic() - began, 2)
         with written_aside(journal.folder / "evidence.json") as file:

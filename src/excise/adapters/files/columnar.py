@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -29,18 +30,27 @@ def parsed(one: Input, fields: Fields, told: Callable[[int], None]) -> Iterator[
     """
     if one.compression:
         raise InputError(f"parquet inside {one.compression}; unpack it first, parquet is compressed already", one.shown)
+    with _opened(one.path, one.shown) as file:
+        layout = _layout(file.schema_arrow, fields, one.shown)
+        total, done = max(1, file.metadata.num_rows), 0
+        for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=layout.needed):
+            yield _block(batch.num_rows), _columns(batch, layout, one.shown, done), layout
+            done += batch.num_rows
+            told(one.size_bytes * done // total)
+
+
+@contextlib.contextmanager
+def _opened(path: Path, shown: str) -> Iterator[pq.ParquetFile]:
+    """A parquet file to read; what Arrow finds wrong with it is the input's fault."""
     try:
-        with pq.ParquetFile(one.path) as file:
-            layout = _layout(file.schema_arrow, fields, one.shown)
-            total, done = max(1, file.metadata.num_rows), 0
-            for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=layout.needed):
-                yield _block(batch.num_rows), _columns(batch, layout, one.shown, done), layout
-                done += batch.num_rows
-                told(one.size_bytes * done // total)
-    except pa.ArrowInvalid as error:
-        raise InputError(f"not readable as parquet ({str(error).strip()})", one.shown) from error
+        with pq.ParquetFile(path) as file:
+            yield file
     except OSError as error:
-        raise InputError(f"damaged, or cannot be read ({str(error).strip()})", one.shown) from error
+        if error.errno is not None:  # of what is written meanwhile; Arrow gives damage no number
+            raise
+        raise InputError(f"damaged, or cannot be read ({str(error).strip()})", shown) from error
+    except pa.ArrowException as error:
+        raise InputError(f"not readable as parquet ({str(error).strip()})", shown) from error
 
 
 def _layout(schema: pa.Schema, fields: Fields, shown: str) -> Layout:
@@ -70,16 +80,17 @@ def _columns(batch: pa.RecordBatch, layout: Layout, shown: str, row: int) -> Col
     return extract.composed(columns, layout)
 
 
-def drop_rows(path: Path, gone: NDArray[np.int64], kept: IO[bytes], dropped: IO[bytes]) -> None:
+def drop_rows(path: Path, shown: str, gone: NDArray[np.int64], kept: IO[bytes], dropped: IO[bytes]) -> None:
     """Write a parquet file without some rows, and those rows to another one.
 
     Args:
         path: The original.
+        shown: Its name in errors.
         gone: int64, ascending: rows that go.
         kept: Gets the rows that stay: same schema, row groups and compression.
         dropped: Gets the others.
     """
-    with pq.ParquetFile(path) as file:
+    with _opened(path, shown) as file:
         schema, compression = file.schema_arrow, _compression(file)
         with (
             pq.ParquetWriter(kept, schema, compression=compression) as stay,

@@ -196,7 +196,7 @@ def _write_bytes(source: Source, content: Content, path: Path, ledger: Path, tol
 def _write_rows(original: Path, gone: Int64s, path: Path, rows: Path) -> int:
     """Write kept and dropped rows, prove that they make up the original; bytes of the dropped ones."""
     with written_aside(rows) as dropped, written_aside(path) as kept:
-        columnar.drop_rows(original, gone, kept, dropped)
+        columnar.drop_rows(original, str(original), gone, kept, dropped)
     if not columnar.same_rows(original, columnar.merged(path, rows, gone)):
         raise ArtefactError(f"{original.name}: the rows could not be put together again")
     return rows.stat().st_size

@@ -97,12 +97,17 @@ class Compress(_Stage):
     pattern: str = Field(
         "row", pattern=r"^(row|layer|global|\d+:\d+)$", description="row, layer, global or N:M such as 2:4."
     )
-    importance: Literal["magnitude", "taylor"] = Field("magnitude", description="taylor is |w*dL/dw| and needs data.")
+    importance: Literal["magnitude", "taylor", "obs"] = Field(
+        "magnitude", description="taylor is |w*dL/dw| and needs data; obs goes with the solver of that name."
+    )
     signed: bool = Field(False, description="The article's importance to the letter: |w|*dL/dw, sign kept.")
     bits: int | None = Field(None, ge=1, le=8, description="Bits a weight; not quantized if absent.")
     grid: Literal["symmetric", "affine"] = Field("symmetric", description="affine is the article's min-max grid.")
     group: Annotated[int, Field(gt=0)] | Literal["channel", "tensor"] = Field(
         128, description="Weights that share a scale: a group size, channel or tensor."
+    )
+    solver: Literal["round", "obs"] = Field(
+        "round", description="obs makes up for each error by the weights to come, and needs data."
     )
     windows: int = Field(64, ge=1, description="Calibration windows of 256 tokens.")
 

@@ -130,8 +130,7 @@ class Chain:
         logits = torch.empty(0)
         with contextlib.ExitStack() as undo:
             for index, block in enumerate(self.blocks):
-                block.module.forward = stand_in(index)
-                undo.callback(vars(block.module).pop, "forward")
+                undo.enter_context(_replaced(block.module, stand_in(index)))
             with torch.no_grad(), contextlib.suppress(_Enough):
                 logits = self.network(input_ids=tokens, use_cache=False).logits
         if not self._as_tuples and (entered[-1].dim() != entered[0].dim() or logits.dim() == 2):
@@ -146,6 +145,20 @@ class Chain:
             inside = tuple(block.name + "." for block in self.blocks)
             self._weights.fill([n for n in self._weights.stored if not n.startswith(inside)])
             self._outside_is_loaded = True
+
+
+@contextlib.contextmanager
+def _replaced(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
+    """A module with another `forward`; one that was set on it before (by another library's hooks) is put back."""
+    own = vars(module)
+    before = own.get("forward")
+    own["forward"] = forward
+    try:
+        yield
+    finally:
+        del own["forward"]
+        if before is not None:
+            own["forward"] = before
 
 
 class _Enough(Exception):

@@ -24,7 +24,8 @@ def compress(
         str, typer.Option("--pattern", help="row, layer, global, or N:M such as 2:4 (2 kept of each 4).")
     ] = "row",
     importance: Annotated[
-        str, typer.Option("--importance", help="magnitude, or taylor (|w * dL/dw|), which needs --data.")
+        str,
+        typer.Option("--importance", help="magnitude, taylor (|w * dL/dw|; needs --data), or obs (with --solver obs)."),
     ] = "magnitude",
     signed: Annotated[bool, typer.Option("--signed", help="taylor with the gradient's sign: |w| * dL/dw.")] = False,
     bits: Annotated[int | None, typer.Option("--bits", help="Bits a weight, 1 to 8; not quantized if absent.")] = None,
@@ -32,6 +33,9 @@ def compress(
     group: Annotated[
         str, typer.Option("--group", help="Weights that share a scale: a number, channel or tensor.")
     ] = "128",
+    solver: Annotated[
+        str, typer.Option("--solver", help="round, or obs: makes up for each error by later weights; needs --data.")
+    ] = "round",
     windows: Annotated[int, typer.Option("--windows", help="Calibration windows of 256 tokens.")] = 64,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the draw of the calibration text.")] = 0,
     dry_run: Annotated[
@@ -53,8 +57,11 @@ def compress(
 
     excise compress model -o smaller --pattern 2:4 --importance taylor --data calibration.jsonl
     """
+    from excise.cli.memory import give_back_freed
     from excise.cli.progress import bars
     from excise.pipeline.compress import compress as run
+
+    give_back_freed()
 
     chosen: str | list[str] | None = data[0] if data is not None and len(data) == 1 else data
     with bars() as progress:
@@ -69,6 +76,7 @@ def compress(
             signed=signed,
             bits=bits,
             grid=grid,
+            solver=solver,
             group=int(group) if group.lstrip("-").isdigit() else group,
             windows=windows,
             seed=seed,

@@ -70,12 +70,12 @@ def compress(
         text: Field or template of the text; detected if None.
         sparsity: Fraction removed, in [0, 1].
         pattern: 'row', 'layer', 'global', or 'N:M' such as '2:4'.
-        importance: 'magnitude', or 'taylor' (|w * dL/dw|), which needs data.
+        importance: 'magnitude'; 'taylor' (|w * dL/dw|), which needs data; 'obs', with the solver of that name.
         signed: The article's |w| * dL/dw, with its sign.
         bits: 1 to 8; not quantized if None.
         grid: 'symmetric', or 'affine' (the article's).
         group: Weights that share a scale: a number, 'channel' or 'tensor'.
-        solver: 'round'.
+        solver: 'round', or 'obs', which makes up for each error by the weights to come and needs data.
         windows: Calibration windows of 256 tokens.
         seed: Of the draw of the calibration text.
         dry_run: Check everything and say what would be done, but write nothing.
@@ -175,5 +175,5 @@ def _recipe(model: str | Path, data: Any, settings: Mapping[str, Any]) -> dict[s
     stage: dict[str, Any] = {"kind": "compress", "model": str(model)}
     if data is not None and not isinstance(data, Corpus):
         stage["data"] = [str(d) for d in data] if isinstance(data, list | tuple) else str(data)
-    stage |= {k: v for k, v in settings.items() if k not in {"seed", "solver"}}
+    stage |= {k: v for k, v in settings.items() if k != "seed" and (k, v) != ("solver", "round")}
     return {"schema_version": 1, "name": "compress", "seed": settings["seed"], "stages": [stage]}

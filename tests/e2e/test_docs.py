@@ -20,7 +20,10 @@ def folder(tmp_path_factory):
     from excise.adapters.newborn import new_llama, new_tokenizer, save
 
     home = tmp_path_factory.mktemp("docs")
-    texts = [f"Licence number {i}: you may use, copy and change part {i} of this, and give it to {i} others." for i in range(61)]
+    texts = [
+        f"Licence number {i}: you may use, copy and change part {i} of this, and give it to {i} others."
+        for i in range(61)
+    ]
     with (home / "data.jsonl").open("w") as file:
         for text in [*texts, texts[5]]:
             file.write(json.dumps({"text": text}) + "\n")

@@ -71,7 +71,7 @@ def _show(result: RunResult, as_json: bool) -> None:
         console.print(before_after(_rows(result.evidence["stages"])))
         for stage in result.evidence["stages"]:
             if "verdict" in stage:
-                console.print(f"\n{stage['verdict']['sentence']}", markup=False)
+                console.print(f"\n{stage['verdict']['sentence']}", markup=False, soft_wrap=True)
         if result.skipped:
             console.print(f"Already done before this run: {', '.join(result.skipped)}", markup=False)
         console.print(f"Report: {result.report}", markup=False, soft_wrap=True)

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from excise.adapters import assemble
-from excise.adapters.checkpoint import INDEX, Checkpoint, quiet, read_header
+from excise.adapters.checkpoint import INDEX, Checkpoint, Entry, quiet, read_header
 from excise.errors import ArtefactError
 from excise.journal import Progress, silent
 from excise.pipeline.blocks import digest
-from excise.weights.layout import METHOD, VERSION
+from excise.weights.layout import METHOD, VERSION, guard_of
 from excise.weights.linear import PackedWeight
 
 #: Largest relative difference of logits between the weights in memory and the artefact: two ways of adding up the same
@@ -45,6 +45,7 @@ def write(
     }
     compressed = {row["name"] for row in rows}
     network_names = {file_name: name for name, file_name in stored.items()}
+    guard = guard_of(compressed)  # readers that do not know the format stop there
     listing: dict[str, list[str]] = {}
     for file in checkpoint.files:
         pieces: dict[str, assemble.Piece] = {}
@@ -52,6 +53,8 @@ def write(
             if entry.file != file:
                 continue
             name = network_names.get(file_name, file_name)
+            if name == guard:
+                pieces[name] = (checkpoint.folder / file, Entry(file, (0,), "U8", 0, 0))
             if name in compressed:
                 pieces |= {own: piece for own, piece in parts.items() if own.rpartition(".")[0] == name}
             else:

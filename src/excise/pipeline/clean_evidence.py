@@ -88,8 +88,8 @@ def _notes(study: Study, rejected: int, skipped: Sequence[str]) -> Iterator[str]
     if rejected:
         yield f"Records set aside because they could not be read: {rejected:,}; the ledger says why."
     blank = sum(content.blank for content in study.reading.contents)
-    if blank:
-        yield f"Records whose text is empty: {blank:,}; they stay, for nothing says that they repeat each other."
+    if blank > 1:
+        yield f"Records whose text is empty: {blank:,}; the empty text counts as a text that they repeat."
     if skipped:
         yield f"Files left out because their kind is not known: {len(skipped):,} ({', '.join(skipped[:5])})."
 

@@ -82,7 +82,7 @@ def study(
     similarities = step("find", work, [path])
     with pa.memory_map(str(path)) as mapped:
         decided = pa.ipc.open_file(mapped).read_all()
-    checked = rails.guard(decided, corpus)
+    checked = rails.guard(decided, corpus, [content.blank for content in reading.contents])
     return Study(reading, _with_rejects(reading, decided), similarities, tuple(checked.warnings), checked.stop)
 
 

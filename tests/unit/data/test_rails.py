@@ -7,21 +7,21 @@ from excise.data import keep, rails
 from excise.finding import Finding, table_of
 
 
-def guard(records, removed, finder="near", spread=1):
+def guard(records, removed, finder="near", spread=1, blank=0):
     """`removed` of the records go, in favour of the first `spread`."""
     corpus = Corpus.from_texts([str(i) for i in range(records)])
     found = [
         Finding(finder, f"memory#{p}", 0.9, "", p, f"memory#{p % spread}", p % spread)
         for p in range(spread, spread + removed)
     ]
-    return rails.guard(keep.decide(table_of(found), corpus, "first"), corpus)
+    return rails.guard(keep.decide(table_of(found), corpus, "first"), corpus, [blank])
 
 
 def test_nothing_found_is_said():
     assert guard(10, 0).warnings == (
         "Nothing was found: no record repeats another. Check that the text field is the right one.",
     )
-    assert rails.guard(keep.decide(table_of([]), Corpus.from_texts([])), Corpus.from_texts([])).warnings == ()
+    assert rails.guard(keep.decide(table_of([]), Corpus.from_texts([])), Corpus.from_texts([]), [0]).warnings == ()
 
 
 @pytest.mark.parametrize(("removed", "warned"), [(500, False), (501, True)])
@@ -38,6 +38,13 @@ def test_only_near_findings_on_sources_of_a_thousand_stop():
     assert stop is not None
     assert "600 of the 1,000 records of memory" in stop
     assert "--allow-large" in stop
+
+
+def test_so_do_records_without_text_where_they_go():
+    assert guard(1000, 600, spread=300, finder="exact", blank=500).stop is None
+    assert guard(1000, 0, blank=900).stop is None  # nothing goes
+    stop = guard(1000, 600, spread=300, finder="exact", blank=601).stop
+    assert stop is not None and "601 of the 1,000 records of memory have an empty text" in stop
 
 
 def test_a_large_cluster_is_named():

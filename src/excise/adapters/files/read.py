@@ -54,7 +54,7 @@ class Content:
     Attributes:
         fingerprint: XXH3-128 of the decoded bytes; '' for columnar sources.
         size_bytes: Number of decoded bytes; the file's own size for columnar sources.
-        blank: Records whose text is nothing but white space: they repeat nothing.
+        blank: Records whose text is nothing but white space.
     """
 
     fingerprint: str

@@ -117,11 +117,11 @@ def lines(draw) -> Made:
 
 
 def kept_of(made: Made) -> list[int]:
-    """Places of the records that must stay: the first of each text, and all without any text."""
+    """Places of the records that must stay: the first of each text."""
     seen: set[str] = set()
     kept = []
     for place, text in enumerate(made.texts):
-        if not text.strip() or text not in seen:
+        if text not in seen:
             kept.append(place)
         seen.add(text)
     return kept

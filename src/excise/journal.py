@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -42,11 +42,12 @@ class Journal:
         out: The output folder the user named.
         fingerprint: Everything the result depends on, as plain JSON values by name; two runs are the same when all are.
         home: Folder inside OUT where the journal stays, e.g. 'ledger' or 'excise'.
+        inputs: Paths that are read; OUT may be none of them and hold none of them.
         overwrite: Replace a finished OUT, and drop an unfinished run that does not match.
         progress: Told what goes on.
 
     Raises:
-        OutputError: OUT is finished, belongs to another run, is in use, or cannot be written.
+        OutputError: OUT is finished, belongs to another run, is or holds an input, is in use, or cannot be written.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Journal:
         fingerprint: Mapping[str, Any],
         home: str,
         *,
+        inputs: Iterable[str | Path] = (),
         overwrite: bool = False,
         progress: Progress = silent,
     ) -> None:
@@ -64,6 +66,7 @@ class Journal:
         self.skipped: list[str] = []
         self._overwrite = overwrite
         self._fingerprint: dict[str, Any] = json.loads(json.dumps(dict(fingerprint), ensure_ascii=False))
+        self._refuse_inputs(inputs)
         if self.out.exists() and not overwrite:
             raise OutputError(f"{out} exists already. Name another output, or give --overwrite to replace it.")
         if self.out.exists() and not self._made_here(home):
@@ -73,6 +76,7 @@ class Journal:
             )
         self._home = self.folder / home
         self._path = self._home / "journal.jsonl"
+        self._refuse_foreign(home)
         try:
             self._home.mkdir(parents=True, exist_ok=True)
             self._lock = (self.folder / ".lock").open("a")
@@ -90,9 +94,34 @@ class Journal:
             self.close()
             raise
 
+    def _refuse_inputs(self, inputs: Iterable[str | Path]) -> None:
+        for path in map(Path, inputs):
+            source = path.resolve()
+            for target in (self.out.resolve(), self.folder.resolve()):
+                if path.exists() and source.is_relative_to(target):
+                    raise OutputError(
+                        f"{self.out} is or holds the input {path}, which would be lost. Name another output."
+                    )
+
+    def _refuse_foreign(self, home: str) -> None:
+        """OUT.partial is ours if it has our journal, or nothing at all: a run may be killed before it has one."""
+        if self._path.is_file() or not os.path.lexists(self.folder):
+            return
+        beginning = {".lock", *([home] if home and not any((self.folder / home).glob("*")) else [])}
+        if not self.folder.is_dir() or any(entry.name not in beginning for entry in self.folder.iterdir()):
+            raise OutputError(
+                f"{self.folder}, where the work would be done, holds something else. "
+                "Move it away, or name another output."
+            )
+
     def _made_here(self, home: str) -> bool:
-        """Whether OUT is an earlier run's output, or empty: only that may be replaced."""
-        return (self.out / home / "journal.jsonl").is_file() or (self.out.is_dir() and not any(self.out.iterdir()))
+        """Whether OUT is an earlier output of the same command, or empty: only that may be replaced."""
+        try:
+            with (self.out / home / "journal.jsonl").open(encoding="utf-8") as file:
+                earlier = json.loads(file.readline())["fingerprint"]
+        except (OSError, ValueError, KeyError):
+            return self.out.is_dir() and not any(self.out.iterdir())
+        return bool(earlier.get("command") == self._fingerprint.get("command"))
 
     def _take_lock(self) -> None:
         if os.name != "posix":
@@ -159,7 +188,7 @@ class Journal:
     @property
     def work(self) -> Path:
         """A folder for intermediate files; gone when the run is finished."""
-        folder = self.folder / "work"
+        folder = self.folder / ".work"  # with a dot: a stage or a source may be called work
         folder.mkdir(exist_ok=True)
         return folder
 
@@ -195,15 +224,16 @@ class Journal:
     def finish(self) -> Path:
         """Rename OUT.partial to OUT and return OUT."""
         self._append({"event": "finished", "skipped": self.skipped})
-        shutil.rmtree(self.folder / "work", ignore_errors=True)
-        replaced = self.out.with_name(self.out.name + ".replaced")
-        if self.out.exists():
-            shutil.rmtree(replaced, ignore_errors=True)
-            self.out.rename(replaced)
-        (self.folder / ".lock").unlink(missing_ok=True)
-        self.folder.rename(self.out)
+        if self.out.exists() or self.out.is_symlink():
+            self.out.rename(self.folder / ".replaced")
+        self.folder.rename(self.out)  # only then is anything removed, so that a kill here costs nothing
         self.close()
-        if replaced.exists():
+        (self.out / ".lock").unlink(missing_ok=True)
+        shutil.rmtree(self.out / ".work", ignore_errors=True)
+        replaced = self.out / ".replaced"
+        if replaced.is_symlink():
+            replaced.unlink()
+        elif replaced.exists():
             shutil.rmtree(replaced)
         return self.out
 
@@ -247,6 +277,14 @@ def written_aside(path: Path, verify: Callable[[Path], None] | None = None) -> I
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, plain: Mapping[str, Any]) -> Path:
+    """Write JSON that any reader takes (no NaN), UTF-8, aside first; returns the path."""
+    text = json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=1)
+    with written_aside(path) as file:
+        file.write(text.encode() + b"\n")
+    return path
 
 
 def fingerprint_of(path: Path) -> str:

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from excise.errors import OutputError
-from excise.journal import Journal, fingerprint_of, written_aside
+from excise.journal import Journal, fingerprint_of, write_json, written_aside
 
 
 def steps(journal, calls):
@@ -100,6 +100,79 @@ def test_a_finished_out_needs_overwrite_and_stays_until_replaced(tmp_path):
         journal.finish()
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["journal.jsonl"]
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_only_an_output_of_the_same_command_is_replaced(tmp_path):
+    with Journal(tmp_path / "out", {"command": "split"}, "") as journal:
+        journal.finish()
+    with pytest.raises(OutputError, match="not made by this command"):
+        Journal(tmp_path / "out", {"command": "run"}, "", overwrite=True)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    with pytest.raises(OutputError, match="not made by this command"):
+        Journal(tmp_path / "mine", {"command": "run"}, "", overwrite=True)
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("inside", ["out", "out/data/a.jsonl", "out.partial/a.jsonl"])
+def test_an_output_that_holds_an_input_is_refused(tmp_path, inside):
+    (tmp_path / inside).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / inside).write_text("x")
+    with pytest.raises(OutputError, match="which would be lost"):
+        Journal(tmp_path / "out", {}, "", inputs=[tmp_path / inside], overwrite=True)
+    assert (tmp_path / inside).read_text() == "x"
+
+
+def test_a_partial_that_is_not_ours_is_left_alone(tmp_path):
+    (tmp_path / "out.partial" / "home").mkdir(parents=True)
+    with Journal(tmp_path / "out", {}, "home"):
+        pass  # killed before it had a journal
+    (tmp_path / "other.partial").mkdir()
+    (tmp_path / "other.partial" / "mine.txt").write_text("precious")
+    (tmp_path / "file.partial").write_text("precious")
+    for name in ("other", "file"):
+        with pytest.raises(OutputError, match="holds something else"):
+            Journal(tmp_path / name, {}, "", overwrite=True)
+    assert (tmp_path / "other.partial" / "mine.txt").read_text() == "precious"
+    assert [p.name for p in (tmp_path / "other.partial").iterdir()] == ["mine.txt"]
+
+
+def test_an_output_inside_the_input_is_fine(tmp_path):
+    with Journal(tmp_path / "data" / "out", {}, "", inputs=[tmp_path / "data"]) as journal:
+        journal.finish()
+
+
+def test_a_symlinked_output_is_replaced_and_its_target_stays(tmp_path):
+    with Journal(tmp_path / "real", {}, "") as journal:
+        journal.finish()
+    (tmp_path / "out").symlink_to(tmp_path / "real")
+    with Journal(tmp_path / "out", {}, "", overwrite=True) as journal:
+        journal.finish()
+    assert not (tmp_path / "out").is_symlink()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "real"]
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["journal.jsonl"]
+
+
+def test_killed_while_finishing_nothing_is_done_again(tmp_path, monkeypatch):
+    with Journal(tmp_path / "out", {}, "") as journal:
+        steps(journal, [])
+        monkeypatch.setattr("pathlib.Path.rename", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            journal.finish()
+    monkeypatch.undo()
+    calls = []
+    with Journal(tmp_path / "out", {}, "") as journal:
+        steps(journal, calls)
+        journal.finish()
+    assert calls == []
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a", "b", "c", "journal.jsonl"]
+
+
+def test_json_is_json(tmp_path):
+    assert write_json(tmp_path / "a.json", {"中": 1}).read_text("utf-8") == '{\n "中": 1\n}\n'
+    with pytest.raises(ValueError, match="NaN|nan"):
+        write_json(tmp_path / "b.json", {"x": float("nan")})
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
 
 
 def test_two_runs_at_once_are_refused(tmp_path):

@@ -69,14 +69,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ExciseError as error:
         typer.echo(f"excise: {error}", err=True)
         return error.exit_code
+    except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
+        typer.echo(
+            f"excise: {error.strerror}: {error.filename}. Check the path and who may read and write there.", err=True
+        )
+        return 2
     except OSError as error:
-        typer.echo(f"excise: {_told(error)}", err=True)
+        where = f" at {error.filename}" if error.filename else ""
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        told = "the disk is full" if full else str(error.strerror or error)
+        goes_on = " Free some space; the same command then goes on where it stopped." if full else ""
+        typer.echo(f"excise: {told}{where}.{goes_on}", err=True)
         return 1
     return 0
-
-
-def _told(error: OSError) -> str:
-    where = f" at {error.filename}" if error.filename else ""
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return f"the disk is full{where}. Free some space; the same command then goes on where it stopped."
-    return f"{error.strerror or error}{where}. What was finished is kept; the same command goes on from there."

@@ -170,7 +170,7 @@ def test_killed_while_finishing_nothing_is_done_again(tmp_path, monkeypatch):
 
 def test_json_is_json(tmp_path):
     assert write_json(tmp_path / "a.json", {"中": 1}).read_text("utf-8") == '{\n "中": 1\n}\n'
-    with pytest.raises(ValueError, match="NaN|nan"):
+    with pytest.raises(ValueError, match="JSON compliant"):
         write_json(tmp_path / "b.json", {"x": float("nan")})
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
 

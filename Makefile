@@ -3,9 +3,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-SRC := src tests benchmarks
+SRC := src tests benchmarks docs
 
-.PHONY: demo test test-all setup check fmt lint types imports mutate bench base readme
+.PHONY: demo test setup check fmt lint types imports mutate bench base readme
 
 demo: setup            ## run the main job on text this machine has; no downloads of models or data
 	$(BIN)/excise demo -o excise-demo --overwrite

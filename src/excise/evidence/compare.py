@@ -16,6 +16,8 @@ SCHEMA_VERSION = 1
 #: Changes below these are not called changes: rounding of file headers, jitter between rounds of one machine,
 #: and 1 % more bits per byte, which is about what a change of tokenizer version or dtype costs.
 SIZE_MARGIN, SPEED_MARGIN, QUALITY_MARGIN = 0.01, 0.03, 0.01
+#: Below this intervals are called rough.
+FEW_WINDOWS = 30
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class Evidence:
     Attributes:
         before: {name, files} of the model before.
         after: The same of the model after.
-        measures: Name to {before, after, ratio, difference, interval: {after, difference, ratio}}.
+        measures: Name to {before, after, ratio, difference, interval: {after, difference, ratio}}; interval is None
+            for what is exact, and lacks what the text is too short to tell.
         speed: Settings, rounds and spread of the timings.
         machine: What they were measured on.
         text: The held-out text and how it was cut and resampled.
@@ -127,7 +130,7 @@ def verdict_of(
 
     Args:
         measures: From `measures_of`.
-        unigram_nats: Loss of counting tokens; a model above it has lost its use.
+        unigram_nats: Loss of counting tokens; a model above it is of no use.
         goals: Judged goals; where there are any, they decide.
 
     Returns:
@@ -139,9 +142,32 @@ def verdict_of(
     prefill = _direction(measures.get("prefill"), SPEED_MARGIN, ("slower", "faster"))
     quality = _quality(measures, unigram_nats)
     gained = size == "smaller" or "faster" in (decode, prefill) or quality == "better"
-    worth = "no" if not gained or quality == "lost" else "yes" if quality in {"better", "same"} else "trade-off"
+    useless = quality != "unclear" and measures["loss"]["after"] >= unigram_nats
+    worth = "no" if not gained or useless else "yes" if quality in {"better", "same"} else "trade-off"
     found = {"size": size, "decode": decode, "prefill": prefill, "quality": quality, "worth": worth}
     return {**found, "sentence": _sentence(found, measures, goals)}
+
+
+def doubts_of(measures: Mapping[str, Mapping[str, Any]], text: Mapping[str, Any]) -> list[str]:
+    """Warnings: why these numbers of quality may say little.
+
+    Args:
+        measures: From `measures_of`.
+        text: `Evidence.text`: windows, unigram_nats.
+    """
+    found = []
+    if text["windows"] < FEW_WINDOWS:
+        counted = f"{text['windows']} window{'' if text['windows'] == 1 else 's'}"
+        known = measures["kl"]["interval"]
+        rough = "intervals are rough" if known else "too little for intervals, so quality is not judged"
+        found.append(f"The held-out text gives {counted}: {rough}. Give more text.")
+    if min(measures["loss"]["before"], measures["loss"]["after"]) >= text["unigram_nats"]:
+        found.append(
+            "Both models predict this text worse than its token counts alone would "
+            f"({text['unigram_nats']:.2f} nats per token): what one gains over the other is worth nothing here. "
+            "Give text that BEFORE was made for, or check BEFORE."
+        )
+    return found
 
 
 def _direction(measure: Mapping[str, Any] | None, margin: float, words: tuple[str, str]) -> str:
@@ -157,9 +183,12 @@ def _direction(measure: Mapping[str, Any] | None, margin: float, words: tuple[st
 
 
 def _quality(measures: Mapping[str, Mapping[str, Any]], unigram_nats: float) -> str:
+    bounds = measures["bpb"]["interval"].get("ratio")
+    if bounds is None:
+        return "unclear"
     if measures["loss"]["after"] >= unigram_nats > measures["loss"]["before"]:
         return "lost"
-    low, high = measures["bpb"]["interval"]["ratio"]
+    low, high = bounds
     if high < 1:
         return "better"
     if high <= 1 + QUALITY_MARGIN:

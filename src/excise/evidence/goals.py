@@ -116,8 +116,9 @@ class Judgement:
     Attributes:
         goal: As typed.
         measured: Ratio to BEFORE for relative goals, else the value in base units.
-        interval: 95 % interval of `measured`; None for exact quantities.
-        outcome: 'met' or 'not met' where the whole interval is on one side, else 'undecided'.
+        interval: 95 % interval of `measured`; None for exact quantities, and where it is not known.
+        outcome: 'met' or 'not met' where the whole interval is on one side, else 'undecided'; also undecided where a
+            quantity is not exact and its interval is not known.
         missed: The measured value itself is on the wrong side: this is what the exit code tells.
     """
 
@@ -164,9 +165,11 @@ def _judge(goal: Goal, measures: Mapping[str, Mapping[str, Any]]) -> Judgement:
     if measure is None or measured is None:
         known = ", ".join(n for n, m in measures.items() if m.get(kind) is not None)
         raise SettingError(f"goal is {str(goal)!r}; {goal.name} was not measured here. Measured: {known}.")
-    bounds = (measure.get("interval") or {}).get(kind)
+    intervals = measure.get("interval")
+    bounds = None if intervals is None else intervals.get(kind)
     interval = None if bounds is None else (float(bounds[0]), float(bounds[1]))
     missed = not goal.holds(measured)
     sides = {goal.holds(end) for end in (measured, *(interval or ()))}
-    outcome = "undecided" if len(sides) > 1 else "not met" if missed else "met"
+    unsure = len(sides) > 1 or (intervals is not None and bounds is None)
+    outcome = "undecided" if unsure else "not met" if missed else "met"
     return Judgement(str(goal), measured, interval, outcome, missed, goal.name, goal.relative, goal.limit)

@@ -17,6 +17,8 @@ Statistic = Callable[[Floats], Floats]
 #: Draws; the percentiles of a 95 % interval then rest on 50 draws on each side.
 RESAMPLES = 2000
 LEVEL = 0.95
+#: Fewer units than this say nothing of how units differ: of one the interval would have no width at all.
+MIN_UNITS = 10
 
 
 def resampled_totals(units: Floats, *, seed: int, resamples: int = RESAMPLES) -> Floats:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from excise.evidence.intervals import Floats, paired_intervals, resampled_totals
+from excise.evidence.intervals import MIN_UNITS, Floats, paired_intervals, percentile_interval, resampled_totals
 from excise.evidence.quality import TokenLosses, Windows
 
 #: Fewer documents than this make a poor bootstrap; then windows, which are all of one size, are drawn.
@@ -78,26 +78,30 @@ def measures(units: Floats, *, seed: int) -> dict[str, dict[str, Any]]:
         seed: Of the bootstrap.
 
     Returns:
-        Name to {before, after, interval}; before is None where the quantity compares with BEFORE by its nature.
+        Name to {before, after, interval}; before is None where the quantity compares with BEFORE by its nature. With
+        fewer than MIN_UNITS units an interval holds only what is the same in every draw: the difference and the ratio
+        of equal losses.
     """
     whole = units.sum(axis=0, keepdims=True)
-    totals = resampled_totals(units, seed=seed)
+    enough = len(units) >= MIN_UNITS
+    equal = bool(np.array_equal(units[:, _BEFORE], units[:, _AFTER]))
+    totals = resampled_totals(units, seed=seed) if enough else whole
     found: dict[str, dict[str, Any]] = {}
     for name, statistic in _PAIRED.items():
         before, after = statistic(_BEFORE), statistic(_AFTER)
+        bounds = paired_intervals(totals, before, after).items()
         found[name] = {
             "before": float(before(whole)[0]),
             "after": float(after(whole)[0]),
-            "interval": {k: list(v) for k, v in paired_intervals(totals, before, after).items()},
+            "interval": {k: list(v) for k, v in bounds if enough or (equal and k != "after")},
         }
     for name, column in _SINGLE.items():
         value = _per_token(column)
         found[name] = {
             "before": None,
             "after": float(value(whole)[0]),
-            "interval": {"after": paired_intervals(totals, value, value)["after"]},
+            "interval": {"after": list(percentile_interval(value(totals)))} if enough else {},
         }
-        found[name]["interval"]["after"] = list(found[name]["interval"]["after"])
     return found
 
 

@@ -76,9 +76,10 @@ def interval(name: str, measure: Mapping[str, Any]) -> str:
 
 def effect(name: str, measure: Mapping[str, Any]) -> str:
     """'gain', 'loss' or 'level': whether a measure moved for the better, as far as its interval tells."""
-    if measure.get("ratio") is None:
+    known, ratio = measure.get("interval"), measure.get("ratio")
+    if ratio is None or (known is not None and "ratio" not in known):
         return "level"
-    low, high = (measure.get("interval") or {}).get("ratio") or (measure["ratio"],) * 2
+    low, high = (ratio, ratio) if known is None else known["ratio"]
     better, worse = (high < 1, low > 1) if QUANTITIES[name].lower_is_better else (low > 1, high < 1)
     return "gain" if better else "loss" if worse else "level"
 

@@ -73,7 +73,7 @@ def cut(
 
     Raises:
         SettingError: `windows` < 1, or the models read the text as different tokens.
-        InputError: Fewer than two tokens of text.
+        InputError: The text does not fill one window.
     """
     if windows is not None and windows < 1:
         raise SettingError(f"windows is {windows}; expected 1 or more, or nothing for all of the text.")
@@ -87,10 +87,11 @@ def cut(
     lengths = np.array([len(p) for p in pieces], dtype=np.int64)
     stream = np.array([t for p in pieces for t in p], dtype=np.int64)
     owner = np.repeat(np.arange(len(pieces)), lengths)
-    if len(stream) < 2:
-        raise InputError(f"the held-out data holds {len(stream)} tokens; at least 2 are needed")
-    length = min(length, len(stream))
     available = len(stream) // length
+    if available == 0:
+        raise InputError(
+            f"the held-out text gives {len(stream)} tokens, which do not fill one window of {length}. Give more text"
+        )
     count = available if windows is None else min(windows, available)
     picked = np.arange(count) * available // count
     whole = slice(0, available * length)

@@ -126,8 +126,9 @@ WORDS: dict[str, tuple[str, str]] = {
         "若变化的区间包含 0 %，则可能只是偶然。",
     ),
     "caption.goals": (
-        "Undecided: the 95 % interval reaches over the limit; the measured value itself decides the exit code.",
-        "未定：95 % 区间跨越了界限；退出码由实测值决定。",
+        "Undecided: the 95 % interval reaches over the limit, or there is too little text for one; "
+        "the measured value itself decides the exit code.",
+        "未定：95 % 区间跨越了界限，或文本太少而没有区间；退出码由实测值决定。",
     ),
     "caption.sizes": ("Pale: before. Strong: after.", "浅色为之前，深色为之后。"),
     "caption.speed": (

@@ -27,19 +27,20 @@ def test_windows_are_spread_over_the_text():
     assert len(cut(texts, model, model, length=64, windows=10**6).tokens) == whole.available
 
 
-def test_a_short_text_is_one_shorter_window():
-    assert cut(["abc"], FakeModel(), FakeModel()).tokens.shape == (1, 4)
+def test_a_text_that_does_not_fill_one_window_is_refused():
+    model = FakeModel()
+    assert cut(["abc"], model, model, length=4).tokens.shape == (1, 4)
+    with pytest.raises(InputError, match=r"gives 4 tokens, which do not fill one window of 5\. Give more text"):
+        cut(["abc"], model, model, length=5)
 
 
 def test_refuses_what_cannot_be_compared():
     model, other = FakeModel(), FakeModel()
     with pytest.raises(SettingError, match="windows is 0"):
         cut(["abc"], model, model, windows=0)
-    with pytest.raises(InputError, match="1 tokens; at least 2"):
-        cut([""], model, model)
     other.encode = lambda text: model.encode(text[:1])
     with pytest.raises(SettingError, match="record 1 as different tokens"):
-        cut(["a", "bc"], model, other)
+        cut(["a", "bc"], model, other, length=2)
     other.vocabulary = WORDS + 1
     with pytest.raises(SettingError, match="vocabulary is 32 before and 33 after"):
         token_losses(model, other, np.zeros((1, 4), dtype=np.int64))
@@ -119,6 +120,20 @@ def test_units_hold_every_token_once(made):
         assert table[:, 1].sum() == pytest.approx(9.0)
         # 3 of 4 tokens of 3 bytes, 2 of 3 of 18 bytes, 3 of 3 of 500.
         assert table[:, 5].sum() == pytest.approx(3 * 3 / 4 + 3 * 18 / 3 - 18 / 3 + 500 * 3 / 3)
+
+
+@pytest.mark.parametrize("count", [1, losses.MIN_UNITS - 1, losses.MIN_UNITS])
+def test_a_few_units_give_no_intervals_but_of_equal_losses(count):
+    units = np.abs(np.random.default_rng(0).normal(5, 1, (count, 6)))
+    found = losses.measures(units, seed=0)
+    enough = count == losses.MIN_UNITS
+    assert set(found["bpb"]["interval"]) == ({"after", "difference", "ratio"} if enough else set())
+    assert set(found["kl"]["interval"]) == set(found["top1"]["interval"]) == ({"after"} if enough else set())
+    units[:, 1] = units[:, 0]
+    found = losses.measures(units, seed=0)
+    assert found["bpb"]["interval"]["ratio"] == [1, 1]
+    assert found["loss"]["interval"]["difference"] == [0, 0]
+    assert ("after" in found["loss"]["interval"]) == enough
 
 
 def test_unigram_entropy():

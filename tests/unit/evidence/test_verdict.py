@@ -2,8 +2,9 @@
 
 import pytest
 
-from excise.evidence.compare import verdict_of
+from excise.evidence.compare import doubts_of, verdict_of
 from excise.evidence.goals import judge, parse
+from excise.evidence.numbers import effect
 
 
 def measures(size=0.5, latency=(0.8, 0.75, 0.85), prefill=(1.0, 0.99, 1.01), bpb=(1.0, 0.999, 1.001), loss=3.0):
@@ -61,3 +62,36 @@ def test_a_model_in_memory_is_judged_by_its_memory():
     table = measures()
     table["memory"] = table.pop("bytes")
     assert verdict_of(table, 6.0)["size"] == "smaller"
+
+
+def test_what_the_text_is_too_short_to_tell_is_never_certain():
+    table = measures(bpb=(0.5, 0.5, 0.5), loss=7.0)
+    table["bpb"]["interval"] = {}
+    found = verdict_of(table, 6.0)
+    assert (found["quality"], found["worth"]) == ("unclear", "trade-off")
+    assert effect("bpb", table["bpb"]) == "level"
+    goals = judge([parse("bpb<=0.6x"), parse("bpb<=0.4x"), parse("bytes<=0.5x")], table)
+    assert [(g.outcome, g.missed) for g in goals] == [("undecided", False), ("undecided", True), ("met", False)]
+
+
+def test_two_models_worse_than_counting_are_worth_nothing():
+    table = measures(bpb=(0.9, 0.88, 0.92), loss=2.5)
+    found = verdict_of(table, unigram_nats=2.4)
+    assert (found["quality"], found["worth"]) == ("better", "no")
+    table["kl"] = {"interval": {"after": [0, 1]}}
+    (told,) = doubts_of(table, {"windows": 30, "unigram_nats": 2.4})
+    assert "Both models predict this text worse than its token counts alone would (2.40 nats" in told
+    assert doubts_of(table, {"windows": 30, "unigram_nats": 2.6}) == []
+
+
+@pytest.mark.parametrize(
+    ("windows", "interval", "told"),
+    [
+        (1, {}, "gives 1 window: too little for intervals, so quality is not judged"),
+        (9, {}, "gives 9 windows: too little for intervals"),
+        (29, {"after": [0, 1]}, "gives 29 windows: intervals are rough"),
+    ],
+)
+def test_few_windows_are_said(windows, interval, told):
+    (found,) = doubts_of({**measures(), "kl": {"interval": interval}}, {"windows": windows, "unigram_nats": 6.0})
+    assert told in found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
+
+#: Bytes of a number by its name in safetensors: the dtypes that torch reads.
+_ITEM_BYTES = {
+    **dict.fromkeys(("BOOL", "U8", "I8", "F8_E4M3", "F8_E4M3FNUZ", "F8_E5M2", "F8_E5M2FNUZ"), 1),
+    **dict.fromkeys(("U16", "I16", "F16", "BF16"), 2),
+    **dict.fromkeys(("U32", "I32", "F32"), 4),
+    **dict.fromkeys(("U64", "I64", "F64", "C64"), 8),
+}
 
 
 @dataclass(frozen=True)
@@ -62,16 +71,23 @@ class Checkpoint:
         return list(dict.fromkeys(e.file for e in self.entries.values()))
 
     def read(self, names: Iterable[str]) -> Iterator[tuple[str, Tensor]]:
-        """Tensors by name; each file is opened once a call."""
-        from safetensors import safe_open
+        """Tensors by name; each file is opened once a call.
+
+        Raises:
+            InputError: safetensors cannot read a file.
+        """
+        from safetensors import SafetensorError, safe_open
 
         by_file: dict[str, list[str]] = {}
         for name in names:
             by_file.setdefault(self.entries[name].file, []).append(name)
         for file, wanted in by_file.items():
-            with safe_open(self.folder / file, "pt") as opened:
-                for name in wanted:
-                    yield name, opened.get_tensor(name)
+            try:
+                with safe_open(self.folder / file, "pt") as opened:
+                    for name in wanted:
+                        yield name, opened.get_tensor(name)
+            except SafetensorError as error:
+                raise InputError(f"safetensors cannot read it: {error}. Copy it again", self.folder / file) from error
 
     def check_numbers(self, progress: Progress = silent) -> None:
         """Read every tensor once and refuse NaN and Inf.
@@ -151,10 +167,10 @@ def _weight_files(folder: Path) -> list[str]:
 
 
 def read_header(path: Path) -> dict[str, Entry]:
-    """What a safetensors file holds, in the order of its data, checked against the file's length.
+    """What a safetensors file holds, in the order of its data, checked against itself and the file's length.
 
     Raises:
-        InputError: Not a safetensors file, or cut short.
+        InputError: Not a safetensors file, cut short, or a header that contradicts itself.
     """
     size = path.stat().st_size
     with path.open("rb") as opened:
@@ -171,10 +187,34 @@ def read_header(path: Path) -> dict[str, Entry]:
             }
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"not a safetensors file: {error}", path) from error
-    end = max((e.start + e.size_bytes for e in entries.values()), default=8 + length)
+    end = 8 + length
+    for name, entry in sorted(entries.items(), key=lambda item: (item[1].start, item[1].size_bytes)):
+        _check_entry(name, entry, end, path)
+        end += entry.size_bytes
     if end != size:
         raise InputError(f"{size} bytes, but its header promises {end}. Copy it again", path)
     return dict(sorted(entries.items(), key=lambda item: (item[1].start, item[0])))
+
+
+def _check_entry(name: str, entry: Entry, start: int, path: Path) -> None:
+    """Refuse a tensor whose place is not what its dtype and shape need, from where the one before it ends."""
+    if str(entry.dtype) not in _ITEM_BYTES:  # JSON may hold anything here
+        raise InputError(f"{name} has dtype {entry.dtype!r}; known are {', '.join(_ITEM_BYTES)}", path)
+    if not all(type(side) is int and side >= 0 for side in entry.shape):
+        raise InputError(f"{name} has shape {list(entry.shape)}; expected whole numbers from 0 on", path)
+    needed = math.prod(entry.shape) * _ITEM_BYTES[entry.dtype]
+    if needed != entry.size_bytes:
+        raise InputError(
+            f"{name} is {entry.dtype} {list(entry.shape)}, which takes {needed} bytes, but the header gives it "
+            f"{entry.size_bytes}. Export or copy the file again",
+            path,
+        )
+    if entry.start != start:
+        raise InputError(
+            f"{name} begins at byte {entry.start}, but the data before it ends at {start}. "
+            "Export or copy the file again",
+            path,
+        )
 
 
 def _json(path: Path) -> dict[str, Any]:

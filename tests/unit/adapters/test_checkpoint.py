@@ -89,6 +89,43 @@ def test_rubbish_is_not_a_safetensors_file(folder, content):
     assert "safetensors" in refused(folder)
 
 
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"shape": [3, 3]}, r"b is F32 \[3, 3\], which takes 36 bytes, but the header gives it 24"),
+        ({"dtype": "F64"}, r"b is F64 \[2, 3\], which takes 48 bytes, but the header gives it 24"),
+        ({"dtype": "F5"}, "b has dtype 'F5'; known are BOOL"),
+        ({"dtype": ["F32"]}, "b has dtype "),
+        ({"shape": [-2, -3]}, r"b has shape \[-2, -3\]; expected whole"),
+        ({"shape": [2.0, 3]}, r"b has shape \[2.0, 3\]; expected whole"),
+        ({"data_offsets": [8, 32]}, "b begins at byte [0-9]+, but the data before it ends at"),
+        ({"data_offsets": [40, 64]}, "b begins at byte"),
+        ({"data_offsets": [16, 16], "shape": [0]}, "its header promises"),
+        ({"data_offsets": ["16", "40"]}, "not a safetensors file"),
+    ],
+)
+def test_a_header_that_contradicts_itself_is_refused(tmp_path, changed, told):
+    file = tmp_path / "model.safetensors"
+    save_file({"a": torch.ones(4), "b": torch.ones(2, 3)}, file)
+    raw = file.read_bytes()
+    length = int.from_bytes(raw[:8], "little")
+    header = json.loads(raw[8 : 8 + length])
+    assert header["b"] == {"dtype": "F32", "shape": [2, 3], "data_offsets": [16, 40]}
+    header["b"] |= changed
+    text = json.dumps(header).encode()
+    file.write_bytes(len(text).to_bytes(8, "little") + text + raw[8 + length :])
+    with pytest.raises(InputError, match=told):
+        read_header(file)
+
+
+def test_what_safetensors_cannot_read_is_refused_by_name(folder):
+    checkpoint = open_checkpoint(folder)
+    shard = checkpoint.files[0]
+    (folder / shard).write_bytes(b"overwritten since")
+    with pytest.raises(InputError, match=f"{shard}: safetensors cannot read it"):
+        list(checkpoint.read(checkpoint.entries))
+
+
 def test_a_listing_cannot_reach_outside_the_folder(folder):
     index = folder / "model.safetensors.index.json"
     listing = json.loads(index.read_text())

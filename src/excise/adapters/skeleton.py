@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import re
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -85,16 +87,20 @@ class Weights:
             transformers converts this model's names while loading, which block-by-block reading does not follow.
 
     Raises:
-        InputError: A weight is missing or has another shape than config.json implies.
+        InputError: A weight is missing or has another shape than config.json implies, or the files hold parts of
+            blocks that the network lacks.
     """
 
     def __init__(self, network: Any, checkpoint: Checkpoint) -> None:
         self._network, self._checkpoint = network, checkpoint
         base = getattr(network, "base_model_prefix", "")
         self.stored: dict[str, str] = {}
+        known: set[str] = set()
         missing: dict[str, list[int]] = {}
         for name, parameter in network.named_parameters():
-            found = next((n for n in _spellings(name, base, network) if n in checkpoint.entries), None)
+            spellings = _spellings(name, base, network)
+            known.update(spellings)
+            found = next((n for n in spellings if n in checkpoint.entries), None)
             if found is None:
                 missing[name] = list(parameter.shape)
                 continue
@@ -114,8 +120,35 @@ class Weights:
                 "The checkpoint is incomplete or its config belongs to another model",
                 checkpoint.folder,
             )
+        if not missing:
+            self._refuse_leftover([n for n in checkpoint.entries if n not in known and n not in buffers])
         for name, tensor in checkpoint.read(buffers):
             buffers[name].copy_(tensor)
+
+    def _refuse_leftover(self, names: list[str]) -> None:
+        """Tensors that no part of the network takes: refused inside blocks, else warned of."""
+        patterns = [
+            r"rotary_emb\.inv_freq",
+            *(getattr(self._network, "_keys_to_ignore_on_load_unexpected", None) or ()),
+        ]
+        names = [n for n in names if not any(re.search(p, n) for p in patterns)]  # relics that transformers knows of
+        if not names:
+            return
+        base = getattr(self._network, "base_model_prefix", "") + "."
+        lists = [f"{n}." for n, m in self._network.named_modules() if isinstance(m, nn.ModuleList)]
+        inside = (*lists, *(n.removeprefix(base) for n in lists))
+        held = next((n for n in names if n.startswith(inside)), None)
+        if held is not None:
+            raise InputError(
+                f"{held} is in the weights, but the network that config.json describes has no such part ({len(names)} "
+                "tensors are left over). Put the config.json that belongs to the weights beside them",
+                self._checkpoint.folder,
+            )
+        warnings.warn(
+            f"{self._checkpoint.folder}: the network that config.json describes does not use {len(names)} of its "
+            f"tensors, the first is {names[0]}",
+            stacklevel=2,
+        )
 
     def fill(self, names: list[str]) -> None:
         """Read these parameters, in the dtype the network runs in."""

@@ -212,3 +212,30 @@ def test_a_missing_extra_is_named(checkpoints, monkeypatch, missing):
     monkeypatch.setattr(util, "find_spec", lambda name, *a: None if name == missing else real(name, *a))
     with pytest.raises(MissingExtraError, match=rf"{missing}.*pip install 'excise\[model\]'"):
         open_model(checkpoints["Llama"])
+
+
+def test_more_blocks_in_the_files_than_in_the_config_are_refused(llama):
+    config = json.loads((llama / "config.json").read_text())
+    config.pop("layer_types", None)
+    (llama / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 1}))
+    with pytest.raises(InputError, match=r"model\.layers\.1\..* \(9 tensors are left over\)"):
+        open_model(llama)
+
+
+@pytest.mark.parametrize("name", ["model.layers.0.self_attn.q_proj.bias", "layers.0.self_attn.q_proj.bias"])
+def test_a_part_of_a_block_that_the_config_lacks_is_refused(llama, name):
+    tensors = load_file(llama / "model.safetensors")
+    save_file({**tensors, name: torch.ones(64)}, llama / "model.safetensors")
+    with pytest.raises(InputError, match=name):
+        open_model(llama)
+
+
+def test_other_leftovers_are_warned_of_and_relics_are_not(llama):
+    tensors = load_file(llama / "model.safetensors")
+    tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = torch.ones(8)
+    tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"].clone()  # tied, and stored once more
+    save_file(tensors, llama / "model.safetensors")
+    open_model(llama)
+    save_file({**tensors, "score.weight": torch.ones(2, 64)}, llama / "model.safetensors")
+    with pytest.warns(UserWarning, match=r"does not use 1 of its tensors, the first is score\.weight"):
+        open_model(llama)

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from excise.corpus import Corpus
-from excise.errors import ArtefactError, OutputError
+from excise.errors import ArtefactError, NumericsError, OutputError
 from excise.journal import Journal, written_aside
 from excise.model import MatrixView, Model
 from excise.pipeline.windows import WINDOW, draw
@@ -53,6 +53,9 @@ class Blocks:
 
         Returns:
             One row a matrix: what became of it, and the digest of its new weight.
+
+        Raises:
+            NumericsError: The model overflows; names the first part whose outputs are not finite.
         """
         self.counted = self.journal.step("windows", self._draw, [self._file("windows")])
         if self.plan.importance == "taylor" and self.plan.removed_fraction > 0:
@@ -124,6 +127,7 @@ class Blocks:
                 progress=self.journal.progress,
             )
         done = next(self._stream)
+        _require_finite(done.hidden, done.name)
         parts: dict[str, Tensor] = {}
         rows = []
         for view, solution in done.solutions:
@@ -138,7 +142,9 @@ class Blocks:
 
     def _inputs(self, index: int) -> list[Tensor]:
         if index == 0:
-            return [self.model.embed(batch) for batch in _batches(self.tokens())]
+            embedded = [self.model.embed(batch) for batch in _batches(self.tokens())]
+            _require_finite(embedded, "the embedding")
+            return embedded
         path = self._file(f"hidden-{index:04}")
         if not path.is_file():
             raise OutputError(
@@ -148,7 +154,9 @@ class Blocks:
 
     def _reference(self) -> None:
         last = self._inputs(len(self.model.block_names()))
-        _write(self._file("reference"), {"logits": self.model.unembed(last[0])})
+        logits = self.model.unembed(last[0])
+        _require_finite([logits], "the head, or the norm before it,")
+        _write(self._file("reference"), {"logits": logits})
 
 
 class _LazyTensors(Mapping[str, Tensor]):
@@ -179,6 +187,15 @@ class _LazyTensors(Mapping[str, Tensor]):
 def _batches(tokens: Tensor) -> list[Tensor]:
     """The first window alone, whose logits the artefact must give again; then as many at once as is quick."""
     return [tokens[:1], *(b for b in tokens[1:].split(max(1, _BATCH_TOKENS // tokens.shape[1])) if len(b))]
+
+
+def _require_finite(outputs: list[Tensor], part: str) -> None:
+    """Refuse a model that overflows by itself: nothing made from it could be verified."""
+    if not all(bool(torch.isfinite(batch).all()) for batch in outputs):
+        raise NumericsError(
+            f"{part} gives outputs that are NaN or infinite in {outputs[0].dtype}, from inputs that are finite: its "
+            "weights are too large to calculate with. Check the checkpoint, or export it in float32."
+        )
 
 
 def _packed(view: MatrixView, solution: Solution) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -2,6 +2,7 @@ import errno
 import json
 import math
 import os
+import re
 import shutil
 
 import pyarrow.parquet as pq
@@ -287,6 +288,25 @@ class TestRefusals:
         with pytest.raises(NumericsError, match=r"model.layers.0.mlp.gate_proj.weight holds 1 values .*\[5, 6\]"):
             compress(tmp_path / "model", tmp_path / "out", **BOTH)
         assert not (tmp_path / "out.partial").exists()
+
+    @pytest.mark.parametrize("with_text", [False, True])
+    @pytest.mark.parametrize(
+        ("name", "part"),
+        [
+            ("model.layers.1.mlp.down_proj.weight", "model.layers.1"),
+            ("model.layers.0.mlp.down_proj.weight", "model.layers.0"),
+            ("model.norm.weight", "the head, or the norm before it,"),
+        ],
+    )
+    def test_a_model_that_overflows_by_itself(self, data, tmp_path, name, part, with_text):
+        save(tmp_path / "model")
+        weights = load_file(tmp_path / "model/model.safetensors")
+        weights[name].fill_(3e38)
+        save_file(weights, tmp_path / "model/model.safetensors", {"format": "pt"})
+        with pytest.raises(NumericsError, match=f"^{re.escape(part)} gives outputs that are NaN or infinite in torch"):
+            compress(tmp_path / "model", tmp_path / "out", data=data if with_text else None, windows=2, sparsity=0.5)
+        assert not (tmp_path / "out").exists()
+        assert not list(tmp_path.rglob("out.partial/*.safetensors"))
 
     def test_what_is_compressed_already(self, made, tmp_path):
         with pytest.raises(InputError, match="is compressed already"):

@@ -111,3 +111,30 @@ def test_one_scale_for_a_group_a_row_or_all(kind: str) -> None:
     assert shapes == {2: [2, 2], "channel": [2, 1], "tensor": [1, 1]}
     assert fit(weight, kind, 4, "tensor").scale.item() == fit(weight, kind, 4, "channel").scale[0].item()
     assert fit(weight, kind, 4, 2).scale[1, 1].item() == fit(weight[1:, 2:], kind, 4, "tensor").scale.item()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "bits", "off", "furthest"),
+    [
+        (torch.float64, 8, 0.0, 0),
+        (torch.float32, 8, 0.0, 0),
+        (torch.bfloat16, 8, 0.35, 2),
+        (torch.bfloat16, 4, 0.014, 1),
+        (torch.float16, 8, 0.047, 1),
+    ],
+)
+def test_how_far_a_step_of_16_bits_is_from_the_article(
+    dtype: torch.dtype, bits: int, off: float, furthest: int
+) -> None:
+    """The shares that docs/format.md tells, to a third of themselves: they depend on the draw."""
+    draw = torch.Generator().manual_seed(0)
+    gaps = []
+    for _ in range(50):
+        weight = torch.randn(4, 64, generator=draw, dtype=torch.float64).to(dtype)
+        codes = encode(weight, fit(weight, "affine", bits, "tensor")).double()
+        real = weight.double()
+        article = ((real - real.min()) / (real.max() - real.min()) * (2**bits - 1)).round()
+        gaps.append((codes - article).abs())
+    gap = torch.stack(gaps)
+    assert float((gap > 0).double().mean()) == pytest.approx(off, rel=0.35)
+    assert int(gap.max()) == furthest

@@ -72,7 +72,11 @@ def fit(
     Guarantees: |w - w'| <= |scale| / 2 before w' is rounded to the weight's dtype, for every kept weight with b >= 2
         or affine, and for |w| <= |scale| with one symmetric bit. xmin = xmax gives x back exactly (affine).
     Source: the article, quantization formula (section 4.2). 1 bit: Rastegari et al., XNOR-Net, 2016.
-    Differs: scale is rounded up in the weight's dtype (bf16: by at most 0.8 %), where the article has real numbers.
+    Differs: step and xmin are kept in the weight's own dtype, where the article has real numbers. For fp32 and fp64
+        weights its formula holds to the letter (but for a tie that fp32 rounds the other way); for 16-bit ones it holds
+        with the step rounded up to the next number of that dtype (bf16: by at most 0.8 %). Of the codes of 50 normal
+        tensors [4, 64], one grid each, bf16 8 bit 35 % then differ from the real-number formula's, by 1 or 2, bf16
+        4 bit 1.4 %, fp16 8 bit 4.7 %.
     Evidence: benchmarks/levels.py, mean relative output error over wikillama's 42 matrices, g128, 4 / 3 / 2 bit:
         -7..7 with amax/7 .00399 / .0213 / .194; -8..7 with amax/7.5 .00362 / .0163 / .0876; amax put on -8 and the
         other side cut off .00311 / .0125 / .0531; this rule, which cuts nothing off, .00295 / .0120 / .0597; affine

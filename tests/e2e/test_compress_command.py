@@ -165,3 +165,24 @@ def test_kill_9_and_the_same_command_again(tmp_path, capsys):
     assert skipped[:3] == ["windows", "model.layers.0", "model.layers.1"]
     done = [line["step"] for line in lines if line["event"] == "done"]
     assert len(done) == len(set(done)) == 10  # nothing that was recorded is done again
+
+
+def test_explain_and_restore_on_a_compressed_model(tmp_path, capsys):
+    save(tmp_path / "model")
+    out, name = str(tmp_path / "out"), "model.layers.0.mlp.up_proj.weight"
+    assert (
+        main(["compress", str(tmp_path / "model"), "-o", out, "--sparsity", "0.5", "--bits", "4", "--group", "channel"])
+        == 0
+    )
+    capsys.readouterr()
+    assert main(["explain", out]) == 0
+    assert "tensors changed" in capsys.readouterr().out
+    assert main(["explain", out, name]) == 0
+    told = capsys.readouterr().out
+    assert "prune" in told and "quantize" in told and "bytes before" in told
+    assert main(["explain", out, "model.embed_tokens.weight"]) == 0
+    assert "untouched" in capsys.readouterr().out
+    assert main(["explain", out, "model.layers.0.mlp.up_proj"]) == 2
+    assert name in capsys.readouterr().err.partition("did you mean")[2]
+    assert main(["restore", out, "-o", out + "-back"]) == 2
+    assert "original model" in capsys.readouterr().err

@@ -126,8 +126,8 @@ def _show(result: CleanResult) -> None:
         return
     price = evidence["price"]
     if price["originals_bytes"]:
-        how = "as hard links, which take no room" if price["linked"] else "as copies"
-        console.print(f"To restore bit for bit, originals are in the ledger {how}: {price['originals_bytes']:,} bytes.")
+        told = "To restore bit for bit, copies of originals are in the ledger"
+        console.print(f"{told}: {price['originals_bytes']:,} bytes (--restore content does without).", soft_wrap=True)
     console.print(f"\nCleaned: {escape(str(result.out / 'data'))}", soft_wrap=True)
     console.print(f"Report:  {escape(str(result.out / 'report.html'))}", soft_wrap=True)
     console.print(f"Undo:    excise restore {escape(str(result.out))} -o ORIGINAL", soft_wrap=True)

@@ -30,6 +30,8 @@ def explain(
     excise explain cleaned
 
     excise explain cleaned 'corpus.jsonl#17'
+
+    excise explain smaller model.layers.0.mlp.up_proj.weight
     """
     from rich.console import Console
 
@@ -88,8 +90,10 @@ def _show_record(console: Console, told: Mapping[str, Any]) -> None:
 def _show_tensor(console: Console, told: Mapping[str, Any]) -> None:
     from rich.markup import escape
 
-    for row in told["decisions"]:
-        console.print(f"[bold]{escape(row['id'])}[/] {row['action']} ({row['finder']}): {escape(row['reason'])}")
+    console.print(f"[bold]{escape(told['id'])}[/] {told['fate']}: {escape(told['reason'])}", soft_wrap=True)
+    if layer := told["layer"]:
+        shape = " × ".join(map(str, layer["shape"]))
+        console.print(f"{shape} weights: {layer['bytes_before']:,} bytes before, {layer['bytes_after']:,} now")
 
 
 def _short(text: str) -> str:

@@ -77,7 +77,6 @@ def evidence_of(
         )
         evidence["price"] = {
             "originals_bytes": sum(w["ledger_bytes"] for w in written.values()),
-            "linked": sum(w["linked"] for w in written.values()),
             "by": dict(sorted(Counter(w["restore"] for w in written.values()).items())),
         }
     return evidence

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,9 @@ def explain(out: str | Path, locus: str | None = None) -> dict[str, Any]:
 
     Returns:
         For None: `records_removed` (or `tensors_changed`), `by_action`, `by_finder`, `by_source`, `examples` of ids.
-        Else: `id`, `fate` ('removed', 'rejected', 'kept', or a tensor's action), `reason`, and where they apply
-        `finder`, `redundancy`, `text`, `partner`, `partner_text`, `followers` (records that went for this one).
+        For a record: `id`, `fate` ('removed', 'rejected', 'kept'), `reason`, and where they apply `finder`,
+        `redundancy`, `text`, `partner`, `partner_text`, `followers` (records that went for this one). For a tensor:
+        `id`, `fate` ('changed' or 'untouched'), `reason`, `decisions`, and `layer`, its numbers from the evidence.
 
     Raises:
         InputError: No ledger here, or nothing in it has this id.
@@ -36,8 +38,8 @@ def explain(out: str | Path, locus: str | None = None) -> dict[str, Any]:
         return _summary(home, ledger)
     rows = ledger.explain(locus)
     mine = [row for row in rows if row["id"] == locus]
-    if mine and not ledger.sources:
-        return {**mine[0], "fate": mine[0]["action"], "decisions": mine}
+    if not ledger.sources:
+        return _tensor(home, ledger, locus, mine)
     if mine:
         return _removed(home, ledger, mine[0])
     followers = [row["id"] for row in rows]
@@ -50,6 +52,23 @@ def explain(out: str | Path, locus: str | None = None) -> dict[str, Any]:
     return {"id": locus, "fate": "kept", "reason": reason, "text": text, "followers": followers[:_FOLLOWERS]}
 
 
+def _tensor(home: Path, ledger: Ledger, name: str, decisions: list[dict[str, Any]]) -> dict[str, Any]:
+    """What became of a tensor of a compressed model."""
+    path = home / "excise" / "evidence.json"
+    try:
+        evidence = json.loads(path.read_text(encoding="utf-8"))
+        layers = {layer["name"]: layer for layer in evidence["layers"]}
+        untouched = {tensor["name"]: tensor["reason"] for tensor in evidence["untouched"]}
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError("the evidence cannot be read; compress the model again", path) from error
+    if decisions:
+        reason = "; ".join(f"{row['action']}: {row['reason']}" for row in decisions)
+        return {"id": name, "fate": "changed", "reason": reason, "decisions": decisions, "layer": layers.get(name)}
+    if name in untouched:
+        return {"id": name, "fate": "untouched", "reason": untouched[name], "decisions": [], "layer": None}
+    raise InputError(_unknown(ledger, name), home)
+
+
 def _summary(home: Path, ledger: Ledger) -> dict[str, Any]:
     table = ledger.decisions
     counts = {
@@ -59,7 +78,7 @@ def _summary(home: Path, ledger: Ledger) -> dict[str, Any]:
     kind = "records_removed" if ledger.sources else "tensors_changed"
     return {
         "out": str(home),
-        kind: table.num_rows,
+        kind: len(set(table["id"].to_pylist())),
         **counts,
         "examples": table["id"].slice(0, 5).to_pylist(),
     }

@@ -14,15 +14,14 @@ import pyarrow as pa
 import yaml
 
 from excise import __version__
-from excise.corpus import Corpus, Source
+from excise.corpus import Corpus
 from excise.evidence import report
 from excise.evidence.size import checkpoint_files, tensor_bytes
-from excise.journal import fingerprint_of, written_aside
-from excise.ledger import DECISIONS, write_decisions, write_sources
+from excise.journal import written_aside
+from excise.ledger import DECISIONS, write_decisions
 from excise.pipeline.preflight import planned_bytes
 
 if TYPE_CHECKING:
-    from excise.adapters.checkpoint import Checkpoint
     from excise.adapters.network import HFModel
     from excise.weights.solve import Plan
 
@@ -135,9 +134,7 @@ def write(
     home = folder / "excise"
     ledger = home / "ledger"
     ledger.mkdir(parents=True, exist_ok=True)
-    checkpoint: Any = model.checkpoint
     write_decisions(ledger, _decisions(model, rows, found["settings"]))
-    write_sources(ledger, [(_source(checkpoint, file), {"restore": "not restored"}) for file in checkpoint.files])
     with written_aside(home / "evidence.json") as file:
         file.write(json.dumps(found, ensure_ascii=False, indent=1, allow_nan=False).encode() + b"\n")
     with written_aside(home / "recipe.yaml") as file:
@@ -186,12 +183,6 @@ def _told_error(row: Mapping[str, Any]) -> str:
     if on_text is None:
         return f"relative error of the weight {row['relative_weight_error']:.2g}"
     return f"relative error of the output {on_text:.2g}"
-
-
-def _source(checkpoint: Checkpoint, file: str) -> Source:
-    path = checkpoint.folder / file
-    records = sum(entry.file == file for entry in checkpoint.entries.values())
-    return Source(file, str(path), "safetensors", "", path.stat().st_size, fingerprint_of(path), records, "")
 
 
 def _sizes(folder: Path) -> dict[str, int]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +52,10 @@ def restore(out: str | Path, to: str | Path, *, progress: Progress = silent) -> 
     home, target = Path(out), Path(to)
     ledger = Ledger.of_output(home)
     if not ledger.sources:
-        raise InputError("its ledger is of a model; there are no data to restore", home)
+        raise InputError(
+            "this is a compressed model; weights that were removed are not kept. Keep the original model beside it",
+            home,
+        )
     single = len(ledger.sources) == 1 and not ledger.sources[0]["folder"]
     if single:
         if target.is_dir():
@@ -74,12 +76,11 @@ def _refuse_existing(target: Path) -> None:
 
 def _folder(home: Path, ledger: Ledger, target: Path, progress: Progress) -> None:
     """All files into a folder that gets its name when they are complete."""
-    partial = Path(os.path.abspath(target) + ".partial")  # noqa: PTH100 - resolve() would follow a link
-    shutil.rmtree(partial, ignore_errors=True)
-    done = 0
-    for source in ledger.sources:
-        progress("restoring", done, len(ledger.sources))
-        put_back(home, ledger, source, partial / inside(source["name"]))
-        done += 1
-    progress("restoring", done, done)
-    partial.rename(target)
+    target.absolute().parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=target.name + ".", dir=target.absolute().parent) as folder:
+        partial = Path(folder) / "data"
+        for done, source in enumerate(ledger.sources):
+            progress("restoring", done, len(ledger.sources))
+            put_back(home, ledger, source, partial / inside(source["name"]))
+        progress("restoring", len(ledger.sources), len(ledger.sources))
+        partial.rename(target)

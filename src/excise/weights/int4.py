@@ -2,7 +2,9 @@
 
 Reading 4 bits instead of 16 makes decoding faster than the dense model wherever memory is what it waits for; from some
 16 rows on a dense product is faster. The kernel wants the codes in an order of its own. `arrange` puts them there in
-place of the plain ones, byte for byte the same size, and `restore` takes them back, so nothing is held twice.
+place of the plain ones, and `restore` takes them back; `levels` stand in for the scales likewise. Without a mask the
+codes keep their size. With one they grow to all places, and the mask stays, as a kept weight may have the code of 0
+too: a matrix half pruned, with 4 bits and groups of 128, takes 0.328 of its bf16 bytes in memory and 0.195 on disk.
 
 Source: torch, aten/src/ATen/native/cpu/int4mm_kernel.cpp (read for the order; verified here at run time).
 """
@@ -66,6 +68,11 @@ def levels(scale: Tensor, zero: Tensor | None) -> Tensor:
     """Scale and zero [out, groups] as the kernel wants them: [groups, out, 2], for codes that start at -8."""
     offset = torch.zeros_like(scale) if zero is None else (zero.float() + _ZERO * scale.float()).to(scale.dtype)
     return torch.stack([scale, offset], dim=-1).transpose(0, 1).contiguous()
+
+
+def scale(level: Tensor) -> Tensor:
+    """The scale [out, groups] that `levels` were made of."""
+    return level[..., 0].t().contiguous()
 
 
 def multiply(x: Tensor, arranged: Tensor, group: int, level: Tensor) -> Tensor:

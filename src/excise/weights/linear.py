@@ -36,7 +36,8 @@ class PackedWeight(nn.Module):  # type: ignore[misc]
         return parts
 
     def _held(self) -> dict[str, Tensor]:
-        return {part: self._buffers[part] for part in self.layout.parts()}
+        held = self._buffers | ({"scale": int4.scale(self.levels)} if self.arranged else {})
+        return {part: held[part] for part in self.layout.parts()}
 
     @property
     def arranged(self) -> bool:
@@ -46,8 +47,10 @@ class PackedWeight(nn.Module):  # type: ignore[misc]
     def arrange(self) -> None:
         """Let a kernel multiply a few rows without unpacking, where one fits; the weight stays the same."""
         if not self.arranged and self.device.type == "cpu" and int4.fits(self.layout):
+            codes = int4.arrange(packed.all_codes(self._held(), self.layout))
             self.register_buffer("levels", int4.levels(self.scale, self._buffers.get("zero")), persistent=False)
-            self._buffers["codes"] = int4.arrange(packed.all_codes(self._held(), self.layout))
+            self._buffers["codes"] = codes
+            del self._buffers["scale"]  # `levels` hold it
 
     def undo_cast(self) -> None:
         """Give every part its own dtype again, where a loader has cast it to the dtype of the model.

@@ -17,7 +17,8 @@ from excise.adapters.files.extract import Columns
 from excise.adapters.files.find import Input
 from excise.adapters.files.layouts import Fields, parsed
 from excise.adapters.files.put_back import inside, rows_gone
-from excise.errors import InputError
+from excise.errors import ArtefactError, InputError
+from excise.journal import fingerprint_of
 from excise.ledger import Ledger
 
 _Entry = Mapping[str, Any]
@@ -48,14 +49,14 @@ def kept_text(out: Path, ledger: Ledger, source: _Entry, row: int) -> str:
         InputError: There is no such row.
     """
     place = row - int(np.searchsorted(rows_gone(ledger, source["name"]), row))
-    return _nth(_records(source, out / "data" / inside(source["name"])), place)
+    return _nth(_records(source, _kept(out, source)), place)
 
 
 def kept_by_id(out: Path, ledger: Ledger, locus: str) -> str | None:
     """Text view of a record that stayed, by the user's own id or by 'file#row'; None if there is none."""
     for source in ledger.sources:
         if source["id_field"] is not None:
-            for columns in _records(source, out / "data" / inside(source["name"])):
+            for columns in _records(source, _kept(out, source)):
                 place = pc.index(columns.ids, pa.scalar(locus, pa.string())).as_py()
                 if place >= 0:
                     return str(columns.texts[place].as_py())
@@ -67,6 +68,18 @@ def kept_by_id(out: Path, ledger: Ledger, locus: str) -> str | None:
             except InputError:
                 return None
     return None
+
+
+def _kept(out: Path, source: _Entry) -> Path:
+    """The cleaned file, which must be as cleaning left it: rows are counted in it.
+
+    Raises:
+        ArtefactError: It was changed or is gone.
+    """
+    path = out / "data" / inside(source["name"])
+    if not path.is_file() or fingerprint_of(path) != source["cleaned"]:
+        raise ArtefactError(f"{path} was changed after it was cleaned, so its records can no longer be told apart.")
+    return path
 
 
 def _records(source: _Entry, path: Path) -> Iterator[Columns]:

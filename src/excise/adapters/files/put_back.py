@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -61,7 +62,7 @@ def inside(name: str) -> Path:
         InputError: It would lead out of there.
     """
     path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or "\\" in name or not path.parts:
+    if path.is_absolute() or ".." in path.parts or (os.name == "nt" and "\\" in name) or not path.parts:
         raise InputError(f"the ledger names a file {name!r}, which leads out of its folder; it was tampered with")
     return Path(path)
 
@@ -80,8 +81,7 @@ def _exactly(original: Path, source: Mapping[str, Any], to: Path) -> None:
     def prove(aside: Path) -> None:
         if fingerprint_of(aside) != source["fingerprint"]:
             raise ArtefactError(
-                f"{original} is not the file that was cleaned: it was changed since. "
-                "If it is linked to your own copy, that one was changed in place."
+                f"{original} is not the file that was cleaned: it was changed since. Bring back that file."
             )
 
     with written_aside(to, prove) as file, original.open("rb") as stream:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -170,8 +169,8 @@ def write_source(
         return _told("cuts", path)
     if promise == "content":
         return _told("content", path, price)
-    linked = _keep_original(source, ledger)
-    return _told("original", path, price + source.size_bytes, linked)
+    _copy(original, ledger / "originals" / source.name, source)  # no link: who writes into theirs would change ours
+    return _told("original", path, price + source.size_bytes)
 
 
 def _write_bytes(source: Source, content: Content, path: Path, ledger: Path, told: Callable[[int], None]) -> None:
@@ -202,13 +201,12 @@ def _write_rows(original: Path, gone: Int64s, path: Path, rows: Path) -> int:
     return rows.stat().st_size
 
 
-def _told(restore: str, path: Path, ledger_bytes: int = 0, linked: bool = False) -> dict[str, Any]:
+def _told(restore: str, path: Path, ledger_bytes: int = 0) -> dict[str, Any]:
     return {
         "restore": restore,
         "cleaned": fingerprint_of(path),
         "cleaned_bytes": path.stat().st_size,
         "ledger_bytes": ledger_bytes,
-        "linked": linked,
     }
 
 
@@ -219,21 +217,3 @@ def _copy(original: Path, path: Path, source: Source) -> None:
 
     with written_aside(path, prove) as file, original.open("rb") as stream:
         shutil.copyfileobj(stream, file, CHUNK)
-
-
-def _keep_original(source: Source, ledger: Path) -> bool:
-    """Put the original into the ledger; True where a hard link did, at no price."""
-    path, original = ledger / "originals" / source.name, Path(os.path.realpath(source.path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".aside")
-    aside.unlink(missing_ok=True)
-    try:
-        os.link(original, aside)
-    except OSError:  # another file system, or one without links
-        _copy(original, path, source)
-        return False
-    if fingerprint_of(aside) != source.fingerprint:
-        aside.unlink()
-        raise InputError("the file was changed while it was being read; run the command again", source.name)
-    aside.replace(path)
-    return True

@@ -252,18 +252,18 @@ def parse(text: str, where: str = "recipe") -> Recipe:
 
 def _composed(text: str, where: str) -> yaml.Node | None:
     """The YAML as a tree; aliases are refused, for with them it might be endless."""
-    depth = 0
+    depth, line = 0, 1
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            line = event.start_mark.line + 1 if event.start_mark else line
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if isinstance(event, yaml.AliasEvent):
-                told = f"*{event.anchor} is an alias; a recipe has none. Write the value out."
-                raise InputError(told, where, event.start_mark.line + 1)
+                raise InputError(f"*{event.anchor} is an alias; a recipe has none. Write the value out", where, line)
             if depth > _DEEPEST:
-                raise InputError(f"nested deeper than {_DEEPEST}", where, event.start_mark.line + 1)
+                raise InputError(f"nested more than {_DEEPEST} deep; a recipe is not", where, line)
         return yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        line = error.problem_mark.line + 1 if error.problem_mark else line
         raise InputError(f"not YAML: {error.problem}", where, line) from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
@@ -317,7 +317,7 @@ def _told(error: Any, root: yaml.Node, where: str) -> tuple[str, str, int]:
         return f"{shown}.kind is {tag!r}; allowed: {', '.join(kinds)}", where, line
     if error["type"] == "value_error":  # ours: it names the setting first
         told = str(error["ctx"]["error"])
-        return f"{shown}: {told}", where, _line(root, [*location, told.split()[0]])
+        return f"{shown}: {told}", where, _line(root, [*location, told.split(maxsplit=1)[0]])
     return f"{shown} is {given!r}; {error['msg'][0].lower()}{error['msg'][1:]}", where, line
 
 

@@ -9,6 +9,7 @@ streams: `replay` makes the cleaned source from the original, `undo` the origina
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -126,6 +127,22 @@ def _rewrite(
     yield from reader.pieces(None)
 
 
+#: What restoring and explaining need of an entry of sources.json.
+_SOURCE_KEYS = {"name", "format", "compression", "fingerprint", "view", "restore", "cleaned", "folder", "id_field"}
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[Path]:
+    """Says that the ledger is damaged where a file of it cannot be read."""
+    try:
+        yield path
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if getattr(error, "errno", None) is not None and path.is_file():
+            raise  # the disk's fault
+        told = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"the ledger is damaged here ({told}). Bring back the folder as it was", path) from error
+
+
 class Ledger:
     """A ledger folder, read.
 
@@ -133,7 +150,7 @@ class Ledger:
         folder: OUT/ledger for data, OUT/excise/ledger for models.
 
     Raises:
-        InputError: The folder holds no ledger.
+        InputError: The folder holds no ledger, or a damaged one.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -142,9 +159,14 @@ class Ledger:
             raise InputError(
                 "no ledger here; expected the output folder of `excise clean` or `excise compress`", folder
             )
-        self.decisions: pa.Table = pq.read_table(folder / "decisions.parquet")
-        listing = folder / "sources.json"
-        self.sources: list[dict[str, Any]] = json.loads(listing.read_text()) if listing.is_file() else []
+        with _reading(folder / "decisions.parquet") as path:
+            self.decisions: pa.Table = pq.read_table(path).select(DECISIONS.names).cast(DECISIONS)
+        self.sources: list[dict[str, Any]] = []
+        if (folder / "sources.json").is_file():
+            with _reading(folder / "sources.json") as path:
+                self.sources = json.loads(path.read_text(encoding="utf-8"))
+                if not all(source.keys() >= _SOURCE_KEYS for source in self.sources):
+                    raise ValueError("an entry is not whole")
 
     @staticmethod
     def of_output(out: Path) -> Ledger:
@@ -165,6 +187,19 @@ class Ledger:
         """The cuts of one source, in order, streamed by row group."""
         return cuts_in(self.folder / "removed.parquet", source)
 
+    def removed(self, source: str, row: int) -> bytes:
+        """The bytes of a record that went.
+
+        Raises:
+            InputError: The ledger does not hold it, or is damaged.
+        """
+        wanted = [("source", "=", source), ("row", "=", row)]
+        with _reading(self.folder / "removed.parquet") as path:
+            table = pq.read_table(path, columns=["original"], filters=wanted)
+            if not table.num_rows:
+                raise ValueError(f"record {row} of {source} is not in it")
+            return bytes(table["original"][0].as_py())
+
     def diff(self, other: Ledger) -> dict[str, list[str]]:
         """Ids decided on here only, there only, and differently in both."""
         mine, theirs = self._actions(), other._actions()
@@ -181,7 +216,7 @@ class Ledger:
 
 def cuts_in(path: Path, source: str) -> Iterator[Cut]:
     """The cuts of one source out of a removed.parquet; row groups of other sources are not read."""
-    with pq.ParquetFile(path) as file:
+    with _reading(path), pq.ParquetFile(path) as file:
         for group in range(file.num_row_groups):
             bounds = file.metadata.row_group(group).column(0).statistics
             if bounds is not None and bounds.has_min_max and not bounds.min <= source <= bounds.max:

@@ -210,6 +210,28 @@ def test_an_edited_file_is_not_taken_for_the_cleaned_one(corpus, capsys):
     assert not Path("back").exists()
 
 
+@pytest.mark.parametrize("name", ["decisions.parquet", "removed.parquet", "sources.json"])
+@pytest.mark.parametrize("damage", [b"", b"zz", b"[{}]", b"[", b"PAR1"])
+def test_a_damaged_ledger_is_named(corpus, capsys, name, damage):
+    main(["clean", "corpus.jsonl", "-o", "out"])
+    gone = json.loads(Path("out/evidence.json").read_text())["pairs"][0]["id"]
+    Path("out/ledger", name).write_bytes(damage)
+    capsys.readouterr()
+    for command in (["restore", "out", "-o", "back"], ["explain", "out", gone]):
+        assert main(command) == 2
+        assert f"{name}: the ledger is damaged" in said(capsys)
+    assert not Path("back").exists()
+
+
+def test_explain_does_not_show_another_records_text(corpus, capsys):
+    main(["clean", "corpus.jsonl", "-o", "out"])
+    gone = json.loads(Path("out/evidence.json").read_text())["pairs"][0]["id"]
+    cleaned = Path("out/data/corpus.jsonl")
+    cleaned.write_bytes(b"".join(cleaned.read_bytes().splitlines(keepends=True)[1:]))
+    assert main(["explain", "out", gone]) == 1
+    assert "changed after it was cleaned" in said(capsys)
+
+
 def test_a_ledger_cannot_write_outside(corpus, capsys):
     main(["clean", "corpus.jsonl", "-o", "out"])
     listing = Path("out/ledger/sources.json")

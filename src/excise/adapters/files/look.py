@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from excise.adapters.files import columnar
 from excise.adapters.files.containers import decoded, with_head
@@ -29,7 +28,7 @@ def removed_text(out: Path, ledger: Ledger, source: _Entry, row: int) -> str:
     if source["format"] == "parquet":
         place = int(np.searchsorted(rows_gone(ledger, source["name"]), row))
         return _nth(_records(source, ledger.folder / "rows" / inside(source["name"])), place)
-    raw = _cut(ledger, source["name"], row)
+    raw = ledger.removed(source["name"], row)
     try:
         if source["format"] == "json":
             whole = b"[" + raw.strip(b" \t\r\n,") + b"]"
@@ -105,17 +104,6 @@ def _nth(found: Iterator[Columns], place: int) -> str:
             return str(columns.texts[place].as_py())
         place -= len(columns.texts)
     raise InputError("there is no such record")
-
-
-def _cut(ledger: Ledger, name: str, row: int) -> bytes:
-    table = pq.read_table(
-        ledger.folder / "removed.parquet",
-        columns=["original"],
-        filters=[("source", "=", name), ("row", "=", row)],
-    )
-    if not table.num_rows:
-        raise InputError(f"the ledger holds no record {row} of {name}", ledger.folder)
-    return bytes(table["original"][0].as_py())
 
 
 def _header(out: Path, source: _Entry) -> bytes:

@@ -110,7 +110,10 @@ def test_another_dtype_can_be_asked_for(checkpoint):
 
     model = AutoModelForCausalLM.from_pretrained(checkpoint[1], dtype=torch.float32)
     packed = model.model.layers[0].mlp.up_proj
-    assert (model.dtype, packed.weight.dtype, packed.weight.scale.dtype) == (torch.float32, *[torch.bfloat16] * 2)
+    assert (model.dtype, packed.weight.dtype, packed.weight.parts()["scale"].dtype) == (
+        torch.float32,
+        *[torch.bfloat16] * 2,
+    )
     assert logits(model).dtype == torch.float32
 
 

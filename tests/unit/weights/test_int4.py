@@ -135,10 +135,7 @@ class TestArranged:
 
 @needs_kernel
 def test_a_masked_matrix_takes_what_the_module_says():
-    solution = solve(torch.randn(128, 256).to(torch.bfloat16), Plan(sparsity=0.5, bits=4, group=128))
-    held = PackedWeight(packed.describe(solution, torch.bfloat16))
-    for part, tensor in packed.pack(solution, torch.bfloat16).items():
-        held._buffers[part] = tensor
+    _, held = weight_of(Plan(sparsity=0.5, bits=4, group=128), (128, 256))
     dense = 2 * 128 * 256
     assert sum(b.nbytes for b in held.buffers()) / dense == pytest.approx(0.195, abs=5e-4)
     held.arrange()

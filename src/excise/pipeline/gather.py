@@ -17,8 +17,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from excise import __version__
 from excise.errors import RunError
-from excise.journal import Journal, Progress, silent, written_aside
+from excise.journal import Journal, Progress, silent, write_json, written_aside
 
 #: Shorter texts ("See base class.") are no documents.
 _LEAST_CHARACTERS = 200
@@ -38,7 +39,7 @@ def gather(
     Returns:
         Records and bytes by file.
     """
-    fingerprint = {"command": "gather", "python": sys.version, "megabytes": megabytes}
+    fingerprint = {"command": "gather", "version": __version__, "python": sys.version, "megabytes": megabytes}
     limit = int(megabytes * 1e6)
     began = time.monotonic()
     with Journal(Path(out), fingerprint, "", overwrite=overwrite, progress=progress) as journal:
@@ -68,9 +69,9 @@ def gather(
             "status": "done",
             "seconds": round(time.monotonic() - began, 2),
             "files": counts,
+            "warnings": [],
         }
-        with written_aside(journal.folder / "evidence.json") as file:
-            file.write(json.dumps(evidence, indent=1).encode() + b"\n")
+        write_json(journal.folder / "evidence.json", evidence)
         journal.finish()
         return evidence
 

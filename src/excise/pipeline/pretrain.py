@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from excise.adapters.files import open_corpus
+from excise import __version__
+from excise.adapters.files.find import find
+from excise.adapters.files.layouts import Fields
+from excise.adapters.files.read import read
 from excise.corpus import Corpus
-from excise.journal import Journal, Progress, fingerprint_of, silent, written_aside
+from excise.journal import Journal, Progress, silent, write_json
+
+#: What a checkpoint consists of.
+CHECKPOINT = ("model.safetensors", "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json")
 
 
 def pretrain(
-    data: str | Path,
+    data: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
     text: str | None = None,
@@ -36,7 +41,7 @@ def pretrain(
     """Write a transformers checkpoint (bfloat16) to OUT.
 
     Args:
-        data: Files, a directory or a glob.
+        data: A file, a directory, a glob, or a list of those.
         out: Folder to make.
         text: Field or template; detected if None.
         vocabulary: Tokens of the byte-level BPE that is trained first.
@@ -57,15 +62,25 @@ def pretrain(
     Returns:
         Parameters, tokens seen, first and last loss in nats a token.
     """
-    settings = {
-        k: v for k, v in locals().items() if k not in {"data", "out", "overwrite", "progress", "checkpoint_every"}
+    inputs = find(data, progress=progress)
+    files = [one.path for one in inputs.files]
+    shape = {"hidden": hidden, "layers": layers, "heads": heads, "kv_heads": kv_heads, "ffn": ffn}
+    fingerprint = {
+        "command": "pretrain",
+        "version": __version__,
+        "data": [(one.name, one.fingerprint) for one in inputs.files],
+        "text": text,
+        "vocabulary": vocabulary,
+        **shape,
+        "window": window,
+        "batch": batch,
+        "steps": steps,
+        "learning_rate": learning_rate,
+        "seed": seed,
     }
-    fingerprint = {"command": "pretrain", "data": fingerprint_of(Path(data)), **settings}
     began = time.monotonic()
-    with Journal(Path(out), fingerprint, "excise", overwrite=overwrite, progress=progress) as journal:
-        corpus, _ = open_corpus(
-            data, journal.work, text=text, on=None, id=None, label=None, corrupt="stop", journal=journal
-        )
+    with Journal(Path(out), fingerprint, "excise", inputs=files, overwrite=overwrite, progress=progress) as journal:
+        corpus = read(inputs, journal.work, Fields(text), step=journal.step, progress=progress).corpus
         from transformers import AutoTokenizer
 
         from excise.adapters.newborn import new_llama, new_tokenizer, next_token_loss, save, windows_of
@@ -79,45 +94,43 @@ def pretrain(
 
         journal.step("tokenizer", learn, [learned / "tokenizer.json", learned / "tokenizer_config.json"])
         progress("learning a tokenizer", 1, 1)
-        tokenizer = AutoTokenizer.from_pretrained(learned)
-        windows = windows_of(tokenizer, _texts(corpus), window)
-        model = new_llama(
-            len(tokenizer),
-            hidden=hidden,
-            layers=layers,
-            heads=heads,
-            kv_heads=kv_heads,
-            ffn=ffn,
-            positions=max(512, 2 * window),
-            seed=seed,
-        )
-        losses = fit(
-            model,
-            windows,
-            loss=next_token_loss,
-            steps=steps,
-            batch=batch,
-            folder=journal.work,
-            lr=learning_rate,
-            seed=seed,
-            every=checkpoint_every,
-            progress=progress,
-        )
-        parameters = sum(p.numel() for p in model.parameters())
-        save(model, tokenizer, journal.folder)
+
+        def train() -> dict[str, Any]:
+            """Goes on at its own checkpoint where it was killed."""
+            tokenizer = AutoTokenizer.from_pretrained(learned)
+            windows = windows_of(tokenizer, _texts(corpus), window)
+            model = new_llama(len(tokenizer), **shape, positions=max(512, 2 * window), seed=seed)
+            losses = fit(
+                model,
+                windows,
+                loss=next_token_loss,
+                steps=steps,
+                batch=batch,
+                folder=journal.work,
+                lr=learning_rate,
+                seed=seed,
+                every=checkpoint_every,
+                progress=progress,
+            )
+            save(model, tokenizer, journal.folder)
+            return {
+                "parameters": sum(p.numel() for p in model.parameters()),
+                "tokens": steps * batch * window,
+                "corpus_tokens": windows.numel(),
+                "first_loss_nats": losses[0],
+                "last_loss_nats": losses[-1],
+            }
+
+        trained = journal.step("train", train, [journal.folder / name for name in CHECKPOINT])
         evidence = {
             "schema_version": 1,
             "kind": "pretrain",
             "status": "done",
             "seconds": round(time.monotonic() - began, 2),
-            "parameters": parameters,
-            "tokens": steps * batch * window,
-            "corpus_tokens": windows.numel(),
-            "first_loss_nats": losses[0],
-            "last_loss_nats": losses[-1],
+            **trained,
+            "warnings": [],
         }
-        with written_aside(journal.folder / "excise/evidence.json") as file:
-            file.write(json.dumps(evidence, indent=1).encode() + b"\n")
+        write_json(journal.folder / "excise/evidence.json", evidence)
         journal.finish()
         return evidence
 

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import xxhash
 
-from excise.adapters.files import open_corpus
+from excise import __version__
+from excise.adapters.files.find import find, shown
+from excise.adapters.files.layouts import Fields
+from excise.adapters.files.read import read
 from excise.errors import InputError
-from excise.journal import Journal, Progress, fingerprint_of, silent, written_aside
+from excise.journal import Journal, Progress, silent, write_json, written_aside
 
 
 def split(
-    data: str | Path,
+    data: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
     text: str | None = None,
@@ -30,7 +34,7 @@ def split(
     """Write OUT/train.jsonl and OUT/heldout.jsonl, records {"id", "text"}.
 
     Args:
-        data: Files, a directory or a glob; clean it first, or near duplicates end on both sides.
+        data: A file, a directory, a glob, or a list of those; clean it first, or near duplicates end on both sides.
         out: Folder to make.
         text: Field or template; detected if None.
         holdout: Fraction of the records held out, in (0, 1).
@@ -42,20 +46,21 @@ def split(
         Records on each side.
 
     Raises:
-        InputError: One side would be empty.
+        InputError: The data cannot be read, or one side would be empty.
     """
+    inputs = find(data, progress=progress)
+    files = [one.path for one in inputs.files]
     fingerprint = {
         "command": "split",
-        "data": fingerprint_of(Path(data)),
+        "version": __version__,
+        "data": [(one.name, one.fingerprint) for one in inputs.files],
         "text": text,
         "holdout": holdout,
         "seed": seed,
     }
     began = time.monotonic()
-    with Journal(Path(out), fingerprint, "", overwrite=overwrite, progress=progress) as journal:
-        corpus, _ = open_corpus(
-            data, journal.work, text=text, on=None, id=None, label=None, corrupt="stop", journal=journal
-        )
+    with Journal(Path(out), fingerprint, "", inputs=files, overwrite=overwrite, progress=progress) as journal:
+        corpus = read(inputs, journal.work, Fields(text), step=journal.step, progress=progress).corpus
         counts = {"train": 0, "heldout": 0}
         paths = {side: journal.folder / f"{side}.jsonl" for side in counts}
         with written_aside(paths["train"]) as train, written_aside(paths["heldout"]) as heldout:
@@ -69,7 +74,7 @@ def split(
         if not all(counts.values()):
             raise InputError(
                 f"{len(corpus)} records split into {counts}; both sides need some. Give more data or another holdout.",
-                data,
+                shown(inputs.root),
             )
         evidence = {
             "schema_version": 1,
@@ -77,8 +82,8 @@ def split(
             "status": "done",
             "seconds": round(time.monotonic() - began, 2),
             "records": counts,
+            "warnings": [],
         }
-        with written_aside(journal.folder / "evidence.json") as file:
-            file.write(json.dumps(evidence, indent=1).encode() + b"\n")
+        write_json(journal.folder / "evidence.json", evidence)
         journal.finish()
         return evidence

@@ -298,6 +298,13 @@ MUTANTS = [
         f"{OBS}::test_the_root_is_that_of_the_damped_inverse",
     ),
     Mutant(
+        "symbols are tokens",
+        "data/unicode.py",
+        'kinds[_categories() == ord("S")] = ALONE',
+        'kinds[_categories() == ord("S")] = WORD',
+        f"{NEAR}::test_symbols_are_not_overlooked",
+    ),
+    Mutant(
         "Jaccard |A & B| / |A | B|",
         "data/kernels.py",
         "both / (size - both)",

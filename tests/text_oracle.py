@@ -28,12 +28,13 @@ def normalised(text: str) -> str:
 
 
 def tokens(text: str) -> list[str]:
-    """Words, and the code points of scripts without blanks."""
+    """Words, symbols, and the code points of scripts without blanks."""
     found, word = [], ""
     for c in folded(text) + " ":
         letter = c == "_" or unicodedata.category(c)[0] in "LMN"
         letter &= not 0xFE00 <= ord(c) < 0xFE10 and ord(c) < 0x40000
         alone = letter and unicodedata.name(c, "").startswith(ALONE)
+        alone |= c in "+-*/%<>=#&@\\" or (unicodedata.category(c)[0] == "S" and ord(c) < 0x20000)
         if letter and not alone:
             word += c
             continue

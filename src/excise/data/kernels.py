@@ -85,7 +85,7 @@ def shingle(data, start, stop, points, width, out):
         stop: One past its last.
         points: Table of code points.
         width: Tokens a shingle.
-        out: At least (stop - start + 1) // 2 long.
+        out: At least stop - start long: a text may be all symbols.
 
     Returns:
         Number of hashes written to `out`.
@@ -144,7 +144,7 @@ def sign(data, offsets, points, width, rows, scratch, signatures, keys, present)
         points: Table of code points.
         width: Tokens a shingle.
         rows: Values a band.
-        scratch: At least half of the longest text's bytes plus one.
+        scratch: At least the longest text's bytes.
         signatures: [n, bins], written.
         keys: [n, bands], written; bands * rows <= bins.
         present: [n], written: False where a text has no token at all.
@@ -196,9 +196,9 @@ def collect(data, offsets, points, width, scratch, table, out, starts):
         offsets: [n + 1].
         points: Table of code points.
         width: Tokens a shingle.
-        scratch: At least half of the longest text's bytes plus one: s.
+        scratch: At least the longest text's bytes: s.
         table: At least 5 s + 2 long.
-        out: Sets one after another; at least half of all bytes plus n long.
+        out: Sets one after another; at least all bytes plus n long.
         starts: [n + 1], written: set i is out[starts[i]:starts[i + 1]].
 
     Returns:

@@ -27,6 +27,8 @@ def reason(finder: str, redundancy: float, partner: str) -> str:
         return f"has the same text as {partner}"
     if finder == "normalised":
         return f"has the same text as {partner} but for case, white space and Unicode form"
+    if redundancy == 1:
+        return f"shares all of its word sequences with {partner}"
     return f"shares {math.floor(100 * redundancy)} % of its 5-word sequences with {partner}"
 
 

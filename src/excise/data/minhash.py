@@ -68,7 +68,7 @@ def signatures(
     from excise.data import kernels  # noqa: PLC0415 - compiles
 
     data, offsets = text.buffers(text.composed(texts))
-    scratch = np.empty(int(np.diff(offsets).max(initial=0)) // 2 + 1, np.uint64)
+    scratch = np.empty(int(np.diff(offsets).max(initial=0)) + 1, np.uint64)
     values = np.empty((len(texts), BINS), np.uint32)
     keys = np.empty((len(texts), bands), np.uint64)
     present = np.empty(len(texts), np.bool_)

@@ -2,7 +2,8 @@
 
 Folding is lower case and NFKC. Tokens are words of letters, marks and numbers; in scripts that put no blanks between
 words (Han, kana, Thai, Lao, Khmer, Myanmar, …) every code point is a token, for a Chinese text split at blanks is one
-token and repeats nothing. Hangul has blanks and stays words. Punctuation and symbols separate.
+token and repeats nothing. Hangul has blanks and stays words. Symbols and operators are tokens by
+themselves, or -8 and 8, x > y and x < y, C++ and C would be one text; other punctuation separates.
 """
 
 import unicodedata
@@ -40,6 +41,8 @@ _ALONE = (
     (0x1AFF0, 0x1B16F),  # kana
     (_HAN_PLANES, _PLANES - 1),  # Han
 )
+#: Punctuation that changes what is said, as the symbols (category S) do.
+_OPERATORS = "#%&*-/@\\"
 _SURROGATES = slice(0xD800, 0xE000)
 _VARIATION_SELECTORS = slice(0xFE00, 0xFE10)
 
@@ -108,6 +111,8 @@ def _kinds() -> NDArray[np.uint32]:
     """WORD, ALONE or 0 by code point."""
     kinds = np.where(np.isin(_categories(), list(b"LMN")), np.uint32(WORD), np.uint32(0))
     kinds[ord("_")] = WORD
+    kinds[_categories() == ord("S")] = ALONE
+    kinds[[ord(c) for c in _OPERATORS]] = ALONE
     kinds[_VARIATION_SELECTORS] = 0
     for first, last in _ALONE:
         kinds[first : last + 1][kinds[first : last + 1] == WORD] = ALONE

@@ -26,10 +26,10 @@ def shingle_sets(texts: pa.Array) -> tuple[NDArray[np.uint64], NDArray[np.int64]
     from excise.data import kernels  # noqa: PLC0415 - compiles
 
     data, offsets = text.buffers(text.composed(texts))
-    longest = int(np.diff(offsets).max(initial=0)) // 2 + 1
+    longest = int(np.diff(offsets).max(initial=0)) + 1
     scratch = np.empty(longest, np.uint64)
     table = np.empty(5 * longest + 2, np.uint64)
-    out = np.empty(int(offsets[-1] - offsets[0]) // 2 + len(texts) + 1, np.uint64)
+    out = np.empty(int(offsets[-1] - offsets[0]) + len(texts) + 1, np.uint64)
     starts = np.empty(len(texts) + 1, np.int64)
     size = kernels.collect(data, offsets, points(), SHINGLE, scratch, table, out, starts)
     return out[:size].copy(), starts

@@ -18,7 +18,7 @@ from excise.corpus import Corpus
 from excise.errors import InputError, OutputError, SettingError
 from excise.evidence import goals as goals_
 from excise.evidence import report, size
-from excise.evidence.compare import Evidence, measures_of, verdict_of
+from excise.evidence.compare import Evidence, doubts_of, measures_of, verdict_of
 from excise.journal import Journal, Progress, fingerprint_of, silent, written_aside
 from excise.pipeline import measuring
 
@@ -140,19 +140,15 @@ def _put_together(
         overlap=overlap,
         goals=outcomes,
         verdict=verdict_of(measures, told["text"]["unigram_nats"], outcomes),
-        warnings=_warnings(told["text"], found["speed"]["machine"], overlap),
+        warnings=[*doubts_of(measures, told["text"]), *_warnings(found["speed"]["machine"], overlap)],
         versions=_versions(),
         settings=settings,
         seconds=round(seconds, 3),
     )
 
 
-def _warnings(text: Mapping[str, Any], machine: Mapping[str, Any], overlap: Mapping[str, Any]) -> list[str]:
+def _warnings(machine: Mapping[str, Any], overlap: Mapping[str, Any]) -> list[str]:
     found = []
-    if text["windows"] < 30:
-        found.append(
-            f"The held-out text gives {text['windows']} windows; intervals are rough. Give more text for sharper ones."
-        )
     load, cores = machine["load_1min"], machine["cores"] or 1
     if load is not None and load > max(cores, machine["threads"]) + 0.5:
         found.append(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -14,9 +16,10 @@ from typing import Any
 import yaml
 
 from excise import __version__
-from excise.errors import RunError
+from excise.adapters.files.find import find, shown
+from excise.errors import InputError, OutputError, RunError
 from excise.evidence import report
-from excise.journal import Journal, Progress, fingerprint_of, silent, written_aside
+from excise.journal import Journal, Progress, fingerprint_of, silent, write_json, written_aside
 from excise.recipe import Recipe, Stage, load, references
 
 #: From a stage's kind to the module whose function of the same name does it.
@@ -24,6 +27,9 @@ STAGES = {kind: f"excise.pipeline.{kind}" for kind in ("gather", "clean", "split
 
 #: Settings of stages that are paths.
 _PATHS = ("data", "model", "before", "after")
+
+#: A model that may lie on the hub.
+_HUB = re.compile(r"\w[\w.-]*/[\w.-]+")
 
 
 @dataclass(frozen=True)
@@ -90,23 +96,22 @@ def run(
         The run's folder and evidence.
 
     Raises:
-        InputError: The recipe or an input cannot be read.
-        OutputError: OUT exists, or holds another unfinished run.
+        InputError: The recipe or an input cannot be read; before any work is done.
+        OutputError: OUT exists, holds another unfinished run, or is, holds or lies inside an input.
     """
     checked, home = (recipe, Path()) if isinstance(recipe, Recipe) else load(recipe)
-    stages = [(name, stage, _inputs(stage, home)) for name, stage in checked.named()]
+    home, out = home.resolve(), Path(out or checked.name)
+    inputs, files = _inputs(checked, home, out, progress)
     fingerprint = {
         "command": "run",
         "version": __version__,
         "recipe": checked.model_dump(mode="json"),
-        "inputs": {
-            path: fingerprint_of(Path(path)) for _, _, outside in stages for path in outside if Path(path).exists()
-        },
+        "inputs": inputs,
     }
     began = time.monotonic()
-    with Journal(Path(out or checked.name), fingerprint, "", overwrite=overwrite, progress=progress) as journal:
+    with Journal(out, fingerprint, "", inputs=files, overwrite=overwrite, progress=progress) as journal:
         fresh = False  # whether a stage was really run, which makes folders of later stages stale
-        for name, stage, _ in stages:
+        for name, stage in checked.named():
             folder = journal.folder / name
             known = _evidence_path(folder, stage.kind)
 
@@ -117,7 +122,7 @@ def run(
             before = len(journal.skipped)
             journal.step(name, work, [known])
             fresh = fresh or len(journal.skipped) == before
-        found = [_stage_evidence(journal.folder / name, name, stage) for name, stage, _ in stages]
+        found = [_stage_evidence(journal.folder / name, name, stage) for name, stage in checked.named()]
         missed = any(entry.get("status") == "goal_missed" for entry in found)
         evidence = {
             "schema_version": 1,
@@ -126,14 +131,13 @@ def run(
             "name": checked.name,
             "about": checked.about,
             "stages": found,
+            "warnings": [f"{entry['name']}: {told}" for entry in found for told in entry.get("warnings", ())],
             "seconds": round(time.monotonic() - began, 1),
             "versions": {"excise": __version__},
         }
         with written_aside(journal.folder / "recipe.yaml") as file:
-            settings = checked.model_dump(mode="json", exclude_defaults=True)
-            file.write(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True).encode())
-        with written_aside(journal.folder / "evidence.json") as file:
-            file.write(json.dumps(evidence, ensure_ascii=False, indent=1).encode() + b"\n")
+            file.write(_as_yaml(checked, home, out))
+        write_json(journal.folder / "evidence.json", evidence)
         report.write(journal.folder / "report.html", evidence)
         skipped = tuple(journal.skipped)
         return RunResult(journal.finish(), evidence, skipped)
@@ -142,28 +146,81 @@ def run(
 def _perform(stage: Stage, folder: Path, home: Path, seed: int, journal: Journal) -> None:
     """Call the stage's function with its settings; its own journal resumes what a kill left half done."""
     function = getattr(import_module(STAGES[stage.kind]), stage.kind)
-    settings: dict[str, Any] = stage.model_dump(exclude={"kind", "name"})
-    for key in _PATHS:
-        value = settings.get(key)
-        if isinstance(value, str):
-            settings[key] = _resolved(value, home, journal.folder)
-        elif isinstance(value, list):
-            settings[key] = [_resolved(v, home, journal.folder) for v in value]
+    settings = _with_paths(
+        stage.model_dump(exclude={"kind", "name"}), lambda path: _resolved(path, home, journal.folder)
+    )
     if stage.kind not in {"gather", "clean"}:
         settings["seed"] = seed
     function(**settings, out=folder, overwrite=True, progress=journal.progress)
 
 
+def _with_paths(settings: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
+    """A stage's settings, every path in them changed."""
+    for key in _PATHS:
+        value = settings.get(key)
+        if value is not None:
+            settings[key] = change(value) if isinstance(value, str) else [change(path) for path in value]
+    return settings
+
+
 def _resolved(path: str, home: Path, out: Path) -> str:
-    used = references(path)
-    return str(out / re.sub(r"[{}]", "", path)) if used else str(home / path)
+    """Where a recipe's path is while it runs."""
+    if references(path):
+        return str(out / re.sub(r"^\{(.*?)\}", r"\1", path))
+    return path if _on_hub(path, home) else str(home / path)
 
 
-def _inputs(stage: Stage, home: Path) -> list[str]:
-    """The paths of a stage that lie outside the run."""
-    values = (getattr(stage, key, None) for key in _PATHS)
-    listed = (v for value in values for v in ([value] if isinstance(value, str) else value or []))
-    return [str(home / path) for path in listed if not references(path)]
+def _as_yaml(recipe: Recipe, home: Path, out: Path) -> bytes:
+    """The recipe as it can be run again from OUT: paths outside become relative to there."""
+    there = out.parent.resolve() / out.name
+    settings = recipe.model_dump(mode="json", exclude_defaults=True)
+    for stage in settings["stages"]:
+        _with_paths(
+            stage,
+            lambda path: path if references(path) or _on_hub(path, home) else os.path.relpath(home / path, there),
+        )
+    return yaml.safe_dump(settings, sort_keys=False, allow_unicode=True).encode()
+
+
+def _on_hub(path: str, home: Path) -> bool:
+    return _HUB.fullmatch(path) is not None and not (home / path).exists()
+
+
+def _inputs(recipe: Recipe, home: Path, out: Path, progress: Progress) -> tuple[dict[str, Any], list[Path]]:
+    """What lies outside the run: fingerprints by stage and setting, and the files and folders themselves.
+
+    Raises:
+        InputError: Nothing is there.
+        OutputError: OUT lies inside, and would be read as input when the run goes on.
+    """
+    fingerprints: dict[str, Any] = {}
+    places: list[Path] = []
+    once = functools.cache(fingerprint_of)  # a model is compressed, and compared with
+    for name, stage in recipe.named():
+        for key in _PATHS:
+            value = getattr(stage, key, None)
+            outside = [p for p in ([value] if isinstance(value, str) else value or ()) if not references(p)]
+            for path in outside:
+                reach = (home / path.partition("**")[0]).resolve()
+                if reach.is_dir() and out.resolve().is_relative_to(reach):
+                    raise OutputError(f"{out} lies inside {path}, the {key} of stage {name}. Name an output elsewhere.")
+            try:
+                if outside and key == "data":
+                    files = find([home / path for path in outside], progress=progress).files
+                    fingerprints[f"{name}.{key}"] = [(one.name, one.fingerprint) for one in files]
+                    places += [one.path for one in files]
+                elif outside and not _on_hub(value, home):
+                    fingerprints[f"{name}.{key}"] = once(_model_folder(home / value))
+                    places.append(home / value)
+            except InputError as error:
+                raise InputError(f"stage {name}, {key}: {error}") from error
+    return fingerprints, places
+
+
+def _model_folder(path: Path) -> Path:
+    if not path.is_dir():
+        raise InputError("no such directory. Give a directory with a checkpoint, or owner/name on the hub", shown(path))
+    return path
 
 
 def _evidence_path(folder: Path, kind: str) -> Path:

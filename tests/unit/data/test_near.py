@@ -216,3 +216,24 @@ def test_orphans_come_back():
         1: "memory#0",
         3: "memory#2",
     }
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("-8", "8"),
+        ("80", "80%"),
+        ("C++", "C"),
+        ("C#", "C"),
+        ("x > y", "x < y"),
+        ("a-b", "a+b"),
+        ("3/14", "3.14"),
+        (r"^(.+)\1+$", "1"),
+        ("x + y > 5", "x + y = 5"),
+        ("def f(a, b): return a - b", "def f(a, b): return a + b"),
+        ("The temperature is 5 °C.", "The temperature is -5 °C."),
+    ],
+)
+def test_symbols_are_not_overlooked(one, other):
+    found = pa.concat_tables(near.find(Corpus.from_texts([one, other]), near.NearSettings(0.8)))
+    assert found.num_rows == 0

@@ -301,7 +301,7 @@ MUTANTS = [
         "symbols are tokens",
         "data/unicode.py",
         'kinds[_categories() == ord("S")] = ALONE',
-        'kinds[_categories() == ord("S")] = WORD',
+        'kinds[_categories() == ord("P")] = ALONE',
         f"{NEAR}::test_symbols_are_not_overlooked",
     ),
     Mutant(

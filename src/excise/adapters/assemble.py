@@ -14,8 +14,6 @@ from typing import Any
 from excise.adapters.checkpoint import INDEX, Entry, read_header
 from excise.journal import Progress, silent, written_aside
 
-#: Suffixes of the small files that belong to a checkpoint beside its weights, and go along byte for byte.
-_ALONG = frozenset({".json", ".model", ".txt", ".jinja", ".tiktoken", ".spm", ".vocab", ".py", ".md"})
 _CHUNK = 1 << 23
 _WIDTH = {"F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "BF16": 2, "F16": 2, "I16": 2, "U16": 2}
 
@@ -87,18 +85,6 @@ def write_json(path: Path, content: Mapping[str, Any]) -> Path:
     with written_aside(path) as out:
         out.write((json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
     return path
-
-
-def files_along(folder: Path) -> list[Path]:
-    """Tokenizer, generation settings, licence and the like: all that belongs to a model beside config and weights."""
-    return [
-        path
-        for path in sorted(folder.iterdir())
-        if path.is_file()
-        and (path.suffix in _ALONG or path.name.upper().startswith(("LICENSE", "NOTICE")))
-        and path.name != "config.json"
-        and not path.name.endswith(".index.json")
-    ]
 
 
 def copy(path: Path, into: Path) -> Path:

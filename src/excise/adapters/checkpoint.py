@@ -22,6 +22,28 @@ if TYPE_CHECKING:
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
+#: What belongs to a model beside its weights: settings, tokenizer, and the terms it may be used on. READMEs, notes on
+#: the training and other formats' copies of the weights do not.
+_ALONG = (
+    "config.json",
+    "generation_config.json",
+    "*processor_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model*",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "tekken.json",
+    "chat_template.*",
+    "*.model",
+    "*.tiktoken",
+    "*.spm",
+    "LICENSE*",
+    "NOTICE*",
+)
 
 #: Bytes of a number by its name in safetensors: the dtypes that torch reads.
 _ITEM_BYTES = {
@@ -66,9 +88,21 @@ class Checkpoint:
     entries: dict[str, Entry]
 
     @property
-    def files(self) -> list[str]:
+    def weight_files(self) -> list[str]:
         """The files with weights, in order."""
         return list(dict.fromkeys(e.file for e in self.entries.values()))
+
+    @property
+    def files_along(self) -> list[str]:
+        """The other files that belong to the model, but for the index of its weights."""
+        patterns = (*_ALONG, *(["*.py"] if "auto_map" in self.config else []))  # code of its own
+        return sorted({p.name for pattern in patterns for p in self.folder.glob(pattern) if p.is_file()})
+
+    @property
+    def files(self) -> list[str]:
+        """All files that make up the model, and nothing else that lies beside them."""
+        index = [INDEX] if self.weight_files != [SINGLE] else []
+        return [*self.weight_files, *index, *self.files_along]
 
     def read(self, names: Iterable[str]) -> Iterator[tuple[str, Tensor]]:
         """Tensors by name; each file is opened once a call.

@@ -6,6 +6,7 @@ Read from the files where there are files (safetensors headers need no torch), f
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,34 +17,11 @@ from excise.errors import InputError
 if TYPE_CHECKING:
     from excise.model import Model
 
-#: What has to travel with a model for it to be used: weights, config, tokenizer. Nothing else in the folder counts.
-CHECKPOINT = (
-    "*.safetensors",
-    "*.safetensors.index.json",
-    "config.json",
-    "generation_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "tokenizer.model",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "vocab.txt",
-    "merges.txt",
-    "chat_template.jinja",
-)
-
 #: Quantities that only a model with files has.
 OF_FILES = ("bytes", "tensor_bytes", "zstd_bytes", "bits")
 
 #: zstd's own default; level 19 gains 1-2 % on weights and takes a hundred times as long.
 ZSTD_LEVEL = 3
-
-
-def checkpoint_files(folder: Path) -> dict[str, int]:
-    """Name to size in bytes of the files that make up the checkpoint in `folder`."""
-    found = {p for pattern in CHECKPOINT for p in folder.glob(pattern) if p.is_file()}
-    return {p.name: p.stat().st_size for p in sorted(found)}
 
 
 def tensor_bytes(file: Path) -> int:
@@ -83,22 +61,20 @@ def zstd_bytes(file: Path) -> int:
     return counter.count
 
 
-def files_size(folder: Path) -> dict[str, Any]:
-    """Sizes that are read from the checkpoint's files.
+def files_size(files: Sequence[Path]) -> dict[str, Any]:
+    """Sizes that are read from files.
+
+    Args:
+        files: Those that make up a checkpoint.
 
     Returns:
         files (name to bytes), bytes, tensor_bytes, zstd_bytes (of the weight files).
-
-    Raises:
-        InputError: No safetensors file in the folder.
     """
-    files = checkpoint_files(folder)
-    weights = [folder / name for name in files if name.endswith(".safetensors")]
-    if not weights:
-        raise InputError("no *.safetensors here; expected a folder with a transformers checkpoint", folder)
+    sizes = {path.name: path.stat().st_size for path in sorted(files)}
+    weights = [path for path in files if path.suffix == ".safetensors"]
     return {
-        "files": files,
-        "bytes": sum(files.values()),
+        "files": sizes,
+        "bytes": sum(sizes.values()),
         "tensor_bytes": sum(tensor_bytes(w) for w in weights),
         "zstd_bytes": sum(zstd_bytes(w) for w in weights),
     }
@@ -113,9 +89,9 @@ def model_size(model: Model) -> dict[str, Any]:
     return {"parameters": parameters, "nonzeros": nonzeros, "memory": model.memory_bytes()}
 
 
-def measure(model: Model, folder: Path | None) -> dict[str, Any]:
-    """All sizes of one model; those of files only where it came from a folder."""
-    found = {**(files_size(folder) if folder is not None else {}), **model_size(model)}
+def measure(model: Model, files: Sequence[Path]) -> dict[str, Any]:
+    """All sizes of one model; those of files only where it came from some."""
+    found = {**(files_size(files) if files else {}), **model_size(model)}
     if "tensor_bytes" in found and found["parameters"]:
         found["bits"] = 8 * found["tensor_bytes"] / found["parameters"]
     return found

@@ -78,7 +78,8 @@ def _sizes(models: Models, folders: tuple[Path | None, Path | None], progress: P
     progress("sizes", 0, 2)
     found = {}
     for count, (side, model, folder) in enumerate(zip(("before", "after"), models, folders, strict=True), 1):
-        found[side] = size.measure(model, folder)
+        names = open_checkpoint(folder).files if folder is not None else ()
+        found[side] = size.measure(model, [folder / name for name in names if folder is not None])
         progress("sizes", count, 2)
     return found
 

@@ -199,28 +199,26 @@ def _inputs(recipe: Recipe, home: Path, out: Path, progress: Progress) -> tuple[
     for name, stage in recipe.named():
         for key in _PATHS:
             value = getattr(stage, key, None)
-            outside = [p for p in ([value] if isinstance(value, str) else value or ()) if not references(p)]
+            listed = [p for p in ([value] if isinstance(value, str) else value or ()) if not references(p)]
+            outside = [home / path for path in listed if key == "data" or not _on_hub(path, home)]
             for path in outside:
-                reach = (home / path.partition("**")[0]).resolve()
+                reach = Path(str(path).partition("**")[0]).resolve()
                 if reach.is_dir() and out.resolve().is_relative_to(reach):
                     raise OutputError(f"{out} lies inside {path}, the {key} of stage {name}. Name an output elsewhere.")
             try:
                 if outside and key == "data":
-                    files = find([home / path for path in outside], progress=progress).files
+                    files = find(outside, progress=progress).files
                     fingerprints[f"{name}.{key}"] = [(one.name, one.fingerprint) for one in files]
                     places += [one.path for one in files]
-                elif outside and not _on_hub(value, home):
-                    fingerprints[f"{name}.{key}"] = once(_model_folder(home / value))
-                    places.append(home / value)
+                for path in outside if key != "data" else ():
+                    if not path.is_dir():
+                        told = "no such directory. Give one with a checkpoint, or owner/name on the hub"
+                        raise InputError(told, shown(path))
+                    fingerprints[f"{name}.{key}"] = once(path)
+                    places.append(path)
             except InputError as error:
                 raise InputError(f"stage {name}, {key}: {error}") from error
     return fingerprints, places
-
-
-def _model_folder(path: Path) -> Path:
-    if not path.is_dir():
-        raise InputError("no such directory. Give a directory with a checkpoint, or owner/name on the hub", shown(path))
-    return path
 
 
 def _evidence_path(folder: Path, kind: str) -> Path:

@@ -358,3 +358,17 @@ def test_no_torch_is_needed(corpus):
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False, env={**os.environ})
     assert run.returncode == 0, run.stderr
+
+
+def test_labels_that_disagree_are_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    lines = [
+        {"text": "good film", "lab": "pos"},
+        {"text": "good film", "lab": "neg"},
+        {"text": "good film", "lab": "pos"},
+    ]
+    Path("a.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert main(["clean", "a.jsonl", "-o", "out", "--label", "lab"]) == 0
+    assert "whose label is not that of the record that stays: 1" in said(capsys)
+    assert main(["explain", "out", "a.jsonl#1"]) == 0
+    assert "labels disagree: neg here, pos there" in said(capsys)

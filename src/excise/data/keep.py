@@ -132,6 +132,14 @@ def _anchors(
     return anchors
 
 
+#: What the reason of a removal ends with where the two records are labelled differently.
+DISAGREE = "; labels disagree: "
+
+
+def _disagreement(mine: str | None, theirs: str | None) -> str:
+    return "" if mine == theirs else f"{DISAGREE}{mine} here, {theirs} there"
+
+
 def decide(findings: pa.Table, corpus: Corpus, policy: str = "first") -> pa.Table:
     """The records to drop, each with a record that stays and that it matches.
 
@@ -148,10 +156,12 @@ def decide(findings: pa.Table, corpus: Corpus, policy: str = "first") -> pa.Tabl
     """
     verdict = resolve(findings, ranks(corpus, policy))
     positions = np.union1d(verdict.position, verdict.partner)
-    found = text.records_at(corpus, positions, ["id", "row"])
+    found = text.records_at(corpus, positions, ["id", "row", "label"])
     here = pa.array(np.searchsorted(positions, verdict.position))
-    partners = found["id"].take(pa.array(np.searchsorted(positions, verdict.partner))).to_pylist()
-    told = zip(verdict.finder, verdict.redundancy.tolist(), partners, strict=True)
+    there = pa.array(np.searchsorted(positions, verdict.partner))
+    partners = found["id"].take(there).to_pylist()
+    labels = zip(found["label"].take(here).to_pylist(), found["label"].take(there).to_pylist(), strict=True)
+    told = zip(verdict.finder, verdict.redundancy.tolist(), partners, labels, strict=True)
     columns = {
         "id": found["id"].take(here),
         "source": [corpus.sources[corpus.source_of(p)].name for p in verdict.position.tolist()],
@@ -160,6 +170,6 @@ def decide(findings: pa.Table, corpus: Corpus, policy: str = "first") -> pa.Tabl
         "finder": verdict.finder,
         "partner": partners,
         "redundancy": verdict.redundancy,
-        "reason": [reason(*line) for line in told],
+        "reason": [reason(*match) + _disagreement(*pair) for *match, pair in told],
     }
     return pa.table(columns, schema=DECISIONS)

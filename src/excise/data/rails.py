@@ -49,8 +49,8 @@ def guard(decisions: pa.Table, corpus: Corpus, blank: Sequence[int]) -> Rails:
     lost_near = Counter(s for s, finder in zip(sources, finders, strict=True) if finder not in EQUALITIES)
     for source, without in zip(corpus.sources, blank, strict=True):
         if lost[source.name] > SOURCE_LOSS * source.records:
-            share = 100 * lost[source.name] // source.records
-            warnings.append(f"{source.name} loses {lost[source.name]:,} of {source.records:,} records ({share} %).")
+            share = 100 * lost[source.name] / source.records
+            warnings.append(f"{source.name} loses {lost[source.name]:,} of {source.records:,} records ({share:.1f} %).")
         if source.records >= SOURCE_RECORDS and lost_near[source.name] > SOURCE_LOSS * source.records:
             stops.append(
                 f"near duplicates are {lost_near[source.name]:,} of the {source.records:,} records of {source.name}"

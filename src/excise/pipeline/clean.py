@@ -91,7 +91,7 @@ def clean(
         text: Field or template such as '{question}\n{answer}' that is compared; detected if None.
         on: Field on which alone duplicates are found, instead of `text`.
         id: Field with ids; file name and row if None.
-        label: Field with labels, kept in the view.
+        label: Field with labels; removals whose labels disagree are named in the ledger and counted.
         finders: Any of exact, normalised, near; they run in this order.
         threshold: Jaccard similarity of 5-word sequences from which near texts are duplicates, in (0, 1].
         keep: Who of a group stays: 'first' or 'longest'.

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from excise import __version__
 from excise.adapters.files.layouts import Fields
 from excise.corpus import Corpus
+from excise.data import keep
 from excise.pipeline.study import Study
 
 #: Pairs shown in the report, and how much of each text.
@@ -89,6 +90,9 @@ def _notes(study: Study, rejected: int, skipped: Sequence[str]) -> Iterator[str]
     blank = sum(content.blank for content in study.reading.contents)
     if blank > 1:
         yield f"Records whose text is empty: {blank:,}; the empty text counts as a text that they repeat."
+    disagree = pc.sum(pc.match_substring(study.decisions["reason"], keep.DISAGREE)).as_py()
+    if disagree:
+        yield f"Removed records whose label is not that of the record that stays: {disagree:,}; the ledger names both."
     if skipped:
         yield f"Files left out because their kind is not known: {len(skipped):,} ({', '.join(skipped[:5])})."
 

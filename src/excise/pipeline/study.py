@@ -76,7 +76,7 @@ def study(
         with written_aside(path) as file, pa.ipc.new_file(file, DECISIONS) as sink:
             sink.write_table(decided)
         edges = np.linspace(settings["threshold"], 1.0, 21)
-        similar = findings.filter(pc.equal(findings["finder"], "near"))["redundancy"].to_numpy()
+        similar = decided.filter(pc.equal(decided["finder"], "near"))["redundancy"].to_numpy()
         return {"edges": edges.round(6).tolist(), "counts": np.histogram(similar, edges)[0].tolist()}
 
     similarities = step("find", work, [path])

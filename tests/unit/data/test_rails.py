@@ -27,7 +27,7 @@ def test_nothing_found_is_said():
 @pytest.mark.parametrize(("removed", "warned"), [(500, False), (501, True)])
 def test_a_source_that_loses_more_than_half_is_named(removed, warned):
     found = guard(1000, removed, spread=400)
-    assert found.warnings == (("memory loses 501 of 1,000 records (50 %).",) if warned else ())
+    assert found.warnings == (("memory loses 501 of 1,000 records (50.1 %).",) if warned else ())
     assert (found.stop is not None) == warned
 
 

@@ -142,3 +142,19 @@ def test_errors_name_the_path_as_typed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=r"^in/a\.gz: "):
         find("in/a.gz")
+
+
+def test_configs_beside_the_data_and_earlier_outputs_are_left_out(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "x"}\n')
+    (tmp_path / "dataset_info.json").write_text('{\n "splits": {}\n}\n')
+    for home in ("out/ledger", "model/excise", "run", "x.partial/ledger"):
+        (tmp_path / home).mkdir(parents=True)
+        (tmp_path / home / "journal.jsonl").write_text('{"event": "start", "fingerprint": {}}\n')
+    (tmp_path / "out" / "evidence.json").write_text("{}")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "journal.jsonl").write_text('{"text": "dear diary"}\n')
+    found = find(tmp_path)
+    assert [one.name for one in found.files] == ["a.jsonl", "mine/journal.jsonl"]
+    assert found.skipped == ("dataset_info.json",)
+    with pytest.raises(InputError, match="over several lines"):
+        find(tmp_path / "dataset_info.json")

@@ -71,7 +71,7 @@ class Inputs:
         root: The folder that names are relative to.
         files: In reading order: by name, or as listed.
         folder: False where a single file was named: then the original is restored as a file, not as a folder.
-        skipped: Names of files in directories that no reader takes.
+        skipped: Names of files in directories and globs that no reader takes.
     """
 
     root: Path
@@ -161,11 +161,28 @@ def _below(folder: Path, hidden: Sequence[Path]) -> Iterator[Path]:
         raise InputError(f"cannot be read ({error.strerror})", error.filename) from error
 
     for at, folders, names in os.walk(folder, onerror=refuse):  # does not follow linked folders
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and not _inside(Path(at, f), hidden))
+        folders[:] = sorted(
+            f for f in folders if not f.startswith(".") and not _inside(Path(at, f), hidden) and not _ours(Path(at, f))
+        )
         for name in names:
             path = Path(at, name)
             if not name.startswith(".") and path.is_file():
                 yield path
+
+
+#: How each journal begins; data of the user's may be called journal.jsonl as well.
+_BEGINS = b'{"event": "start", "fingerprint": '
+
+
+def _ours(folder: Path) -> bool:
+    """Whether a folder is an output of Excise, unfinished ones included: that is no data of the user's."""
+    for home in ("ledger", "excise", ""):
+        path = folder / home / "journal.jsonl"
+        if path.is_file():
+            with path.open("rb") as file:
+                if file.read(len(_BEGINS)) == _BEGINS:
+                    return True
+    return False
 
 
 def _inside(path: Path, folders: Sequence[Path]) -> bool:
@@ -200,6 +217,8 @@ def _kind(path: Path, named: bool) -> tuple[str, str] | None:
     for start, what in _FOREIGN.items():
         if head.startswith(start):
             raise InputError(f"this is {what}", name)
+    if not named and format_ == "json" and _is_one_object(head):
+        return None  # a config beside the data, such as dataset_info.json
     return _format(format_, head, name), compression
 
 
@@ -213,7 +232,7 @@ def _format(by_name: str | None, head: bytes, name: str) -> str:
             raise InputError("its name says parquet, but its first bytes do not", name)
         return "parquet"
     text = head.removeprefix(_BOM).lstrip()
-    if by_name == "json" and text.startswith(b"{") and not _is_object(text.partition(b"\n")[0]):
+    if by_name == "json" and _is_one_object(head):
         raise InputError(
             "expected a list of records or one record a line, found a JSON object over several lines. "
             "Write the list inside it to a file of its own.",
@@ -225,6 +244,12 @@ def _format(by_name: str | None, head: bytes, name: str) -> str:
     if by_name is not None:
         return by_name
     return "json" if text.startswith((b"[{", b"[\n", b"[\r", b"[ ")) else "jsonl" if text.startswith(b"{") else "txt"
+
+
+def _is_one_object(head: bytes) -> bool:
+    """Whether a file begins with an object that goes on over several lines."""
+    text = head.removeprefix(_BOM).lstrip()
+    return text.startswith(b"{") and not _is_object(text.partition(b"\n")[0])
 
 
 def _is_object(line: bytes) -> bool:

@@ -75,7 +75,7 @@ def test_json_goes_to_stdout_alone(corpus, capsys):
 
 
 def test_a_dry_run_writes_nothing(corpus, capsys):
-    assert main(["clean", "corpus.jsonl", "--dry-run", "--find", "exact"]) == 0
+    assert main(["clean", "corpus.jsonl", "--dry-run", "--finders", "exact"]) == 0
     assert "nothing was written" in said(capsys)
     assert [p.name for p in Path().iterdir()] == ["corpus.jsonl"]
 
@@ -171,8 +171,8 @@ def test_unreadable_records_go_to_the_ledger_and_come_back(corpus, capsys):
         (["corpus.jsonl"], "--out is not given"),
         (["corpus.jsonl", "-o", "out", "--threshold", "1.5"], "threshold is 1.5"),
         (["corpus.jsonl", "-o", "out", "--keep", "last"], "keep is 'last'; it must be one of first, longest"),
-        (["corpus.jsonl", "-o", "out", "--find", "exact,fuzzy"], "find is 'fuzzy'"),
-        (["corpus.jsonl", "-o", "out", "--find", ","], "names no finder"),
+        (["corpus.jsonl", "-o", "out", "--find", "exact,fuzzy"], "finders has 'fuzzy'"),
+        (["corpus.jsonl", "-o", "out", "--find", ","], "finders names none"),
         (["corpus.jsonl", "-o", "out", "--restore", "all"], "restore is 'all'"),
         (["corpus.jsonl", "-o", "out", "--corrupt", "skip"], "corrupt is 'skip'"),
         (["corpus.jsonl", "-o", "out", "--text", "a", "--on", "b"], "Give one of them"),
@@ -195,7 +195,7 @@ def test_mistakes_are_told_and_change_nothing(corpus, capsys, arguments, told):
 
 def test_a_finished_out_is_replaced_only_when_asked(corpus, capsys):
     for code, extra in ((0, []), (2, []), (0, ["--overwrite"])):
-        assert main(["clean", "corpus.jsonl", "-o", "out", "--find", "exact", *extra]) == code
+        assert main(["clean", "corpus.jsonl", "-o", "out", "--finders", "exact", *extra]) == code
 
 
 def test_an_edited_file_is_not_taken_for_the_cleaned_one(corpus, capsys):
@@ -326,7 +326,7 @@ def test_alpaca_has_its_repeated_outputs(shared, tmp_path, capsys):
     data = tmp_path / "alpaca.json"
     data.write_bytes(lzma.decompress((shared / "data" / "alpaca-en" / "alpaca_data.json.xz").read_bytes()))
     out, back = str(tmp_path / "out"), tmp_path / "back"
-    assert main(["clean", str(data), "-o", out, "--on", "output", "--find", "exact", "--json"]) == 0
+    assert main(["clean", str(data), "-o", out, "--on", "output", "--finders", "exact", "--json"]) == 0
     evidence = json.loads(capsys.readouterr().out)
     # 52,002 records have 50,842 distinct outputs: 1,160 repeat, 27 of them the empty output.
     assert evidence["before"]["records"] == 52002

@@ -25,7 +25,7 @@ def clean(
     on: Annotated[str | None, typer.Option("--on", help="Find duplicates by this field only.")] = None,
     id_: Annotated[str | None, typer.Option("--id", help="Field with ids; file#row if absent.")] = None,
     label: Annotated[str | None, typer.Option("--label", help="Field with labels; removals whose labels disagree are named.")] = None,
-    find: Annotated[str, typer.Option("--find", help="Finders, with commas between them.")] = "exact,normalised,near",
+    finders: Annotated[str, typer.Option("--finders", "--find", help="Finders, with commas between them.")] = "exact,normalised,near",
     threshold: Annotated[
         float, typer.Option("--threshold", help="Share of 5-word sequences from which near texts are duplicates.")
     ] = 0.8,
@@ -74,7 +74,7 @@ def clean(
             on=on,
             id=id_,
             label=label,
-            finders=[name.strip() for name in find.split(",") if name.strip()],
+            finders=[name.strip() for name in finders.split(",") if name.strip()],
             threshold=threshold,
             keep=keep,
             restore=restore,  # type: ignore[arg-type]  # checked by the verb

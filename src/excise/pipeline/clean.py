@@ -26,9 +26,7 @@ from excise.evidence import report
 from excise.journal import Journal, Progress, silent, written_aside
 from excise.ledger import write_decisions, write_sources
 from excise.pipeline.clean_evidence import evidence_of
-from excise.pipeline.study import Study, study
-
-FINDERS = ("exact", "normalised", "near")
+from excise.pipeline.study import FINDERS, Study, study
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ def clean(
     on: str | None = None,
     id: str | None = None,
     label: str | None = None,
-    finders: Sequence[str] = FINDERS,
+    finders: Sequence[str] = tuple(FINDERS),
     threshold: float = 0.8,
     keep: str = "first",
     restore: Literal["bytes", "content"] = "bytes",
@@ -178,14 +176,18 @@ def _checked(finders: Sequence[str], threshold: float, keep: str, restore: str, 
     for name, (value, choices) in allowed.items():
         if value not in choices:
             raise SettingError(f"{name} is {value!r}; it must be one of {', '.join(choices)}.")
+    if isinstance(finders, str):
+        raise SettingError(f"finders is {finders!r}; give a list, such as ['{finders}'].")
+    if not isinstance(threshold, int | float):
+        raise SettingError(f"threshold is {threshold!r}; it is a number above 0 and at most 1.")
     for finder in finders:
         if finder not in FINDERS:
-            raise SettingError(f"find is {finder!r}; it must be one of {', '.join(FINDERS)}.")
+            raise SettingError(f"finders has {finder!r}; it must be one of {', '.join(FINDERS)}.")
     if not finders:
-        raise SettingError(f"find names no finder; give one or more of {', '.join(FINDERS)}.")
+        raise SettingError(f"finders names none; give one or more of {', '.join(FINDERS)}.")
     near.NearSettings(threshold)
     return {
-        "find": [finder for finder in FINDERS if finder in finders],
+        "finders": [finder for finder in FINDERS if finder in finders],
         "threshold": float(threshold),
         "keep": keep,
         "restore": restore,

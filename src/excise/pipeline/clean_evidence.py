@@ -63,7 +63,7 @@ def evidence_of(
             "sources": before,
         },
         "after": {"records": sum(after.values()), "sources": after},
-        "removed": {finder: found[finder] for finder in settings["find"]},
+        "removed": {finder: found[finder] for finder in settings["finders"]},
         "rejected": rejected,
         "warnings": warnings,
         "similarities": dict(study.similarities),

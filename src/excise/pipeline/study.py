@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,50 @@ class Study:
         }
 
 
+@dataclass(frozen=True)
+class Search:
+    """What a finder is given.
+
+    Attributes:
+        corpus: Where to look.
+        settings: Of the run.
+        earlier: FINDINGS of the finders before.
+        folder: For what is spilled.
+        progress: Told what goes on.
+    """
+
+    corpus: Corpus
+    settings: Mapping[str, Any]
+    earlier: pa.Table
+    folder: Path
+    progress: Progress
+
+
+def _exact(search: Search) -> Iterator[pa.Table]:
+    return exact.find(search.corpus, normalised=False, progress=search.progress)
+
+
+def _normalised(search: Search) -> Iterator[pa.Table]:
+    return exact.find(search.corpus, normalised=True, progress=search.progress)
+
+
+def _near(search: Search) -> Iterator[pa.Table]:
+    """The dear one sees only what the cheap ones leave."""
+    rank = keep.ranks(search.corpus, search.settings["keep"])
+    skip = np.zeros(len(search.corpus), np.bool_)
+    skip[keep.resolve(search.earlier, rank).position] = True
+    chosen = near.NearSettings(search.settings["threshold"])
+    return near.find(search.corpus, chosen, skip=skip, rank=rank, folder=search.folder, progress=search.progress)
+
+
+#: The finders by name, in the order in which they run.
+FINDERS: dict[str, Callable[[Search], Iterator[pa.Table]]] = {
+    "exact": _exact,
+    "normalised": _normalised,
+    "near": _near,
+}
+
+
 def study(
     inputs: Inputs, folder: Path, fields: Fields, settings: Mapping[str, Any], step: Step, progress: Progress
 ) -> Study:
@@ -62,7 +106,7 @@ def study(
         inputs: The files.
         folder: Where views and what was found are laid.
         fields: What the user said about fields.
-        settings: find, threshold, keep, corrupt.
+        settings: finders, threshold, keep, corrupt.
         step: `Journal.step` to go on where an earlier run stopped.
         progress: Told what goes on.
     """
@@ -70,36 +114,40 @@ def study(
     corpus = reading.corpus
     path = folder / "decisions.arrow"
 
+    findings = FINDINGS.empty_table()
+    for name in settings["finders"]:
+        search = Search(corpus, settings, findings, folder, progress)
+        findings = pa.concat_tables([findings, _found(name, search, step)])
+
     def work() -> dict[str, Any]:
-        findings = _find(corpus, settings, folder, progress)
         decided = keep.decide(findings, corpus, settings["keep"])
-        with written_aside(path) as file, pa.ipc.new_file(file, DECISIONS) as sink:
-            sink.write_table(decided)
+        _write(path, DECISIONS, [decided])
         edges = np.linspace(settings["threshold"], 1.0, 21)
         similar = decided.filter(pc.equal(decided["finder"], "near"))["redundancy"].to_numpy()
         return {"edges": edges.round(6).tolist(), "counts": np.histogram(similar, edges)[0].tolist()}
 
-    similarities = step("find", work, [path])
-    with pa.memory_map(str(path)) as mapped:
-        decided = pa.ipc.open_file(mapped).read_all()
+    similarities = step("decide", work, [path])
+    decided = _read(path)
     checked = rails.guard(decided, corpus, [content.blank for content in reading.contents])
     return Study(reading, _with_rejects(reading, decided), similarities, tuple(checked.warnings), checked.stop)
 
 
-def _find(corpus: Corpus, settings: Mapping[str, Any], folder: Path, progress: Progress) -> pa.Table:
-    """FINDINGS of all finders asked for; the dear one sees only what the cheap ones leave."""
-    tables = [FINDINGS.empty_table()]
-    for finder in ("exact", "normalised"):
-        if finder in settings["find"]:
-            tables += exact.find(corpus, normalised=finder == "normalised", progress=progress)
-    if "near" in settings["find"]:
-        rank = keep.ranks(corpus, settings["keep"])
-        skip = np.zeros(len(corpus), np.bool_)
-        skip[keep.resolve(pa.concat_tables(tables), rank).position] = True
-        tables += near.find(
-            corpus, near.NearSettings(settings["threshold"]), skip=skip, rank=rank, folder=folder, progress=progress
-        )
-    return pa.concat_tables(tables)
+def _found(name: str, search: Search, step: Step) -> pa.Table:
+    """FINDINGS of one finder: a step, so that a killed run looks for them once."""
+    path = search.folder / f"{name}.arrow"
+    step(f"find {name}", lambda: _write(path, FINDINGS, FINDERS[name](search)), [path])
+    return _read(path)
+
+
+def _write(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
+    with written_aside(path) as file, pa.ipc.new_file(file, schema) as sink:
+        for table in tables:
+            sink.write_table(table)
+
+
+def _read(path: Path) -> pa.Table:
+    with pa.memory_map(str(path)) as mapped:
+        return pa.ipc.open_file(mapped).read_all()
 
 
 def _with_rejects(reading: Reading, decided: pa.Table) -> pa.Table:

@@ -66,12 +66,15 @@ def _show(result: RunResult, as_json: bool) -> None:
         typer.echo(json.dumps(result.as_dict(), ensure_ascii=False, indent=1))
     else:
         from rich.console import Console
+        from rich.markup import escape
 
         console = Console(highlight=False)
         console.print(before_after(_rows(result.evidence["stages"])))
         for stage in result.evidence["stages"]:
             if "verdict" in stage:
                 console.print(f"\n{stage['verdict']['sentence']}", markup=False, soft_wrap=True)
+        for warning in result.evidence["warnings"]:
+            console.print(f"[yellow]note:[/] {escape(warning)}", soft_wrap=True)
         if result.skipped:
             console.print(f"Already done before this run: {', '.join(result.skipped)}", markup=False)
         console.print(f"Report: {result.report}", markup=False, soft_wrap=True)

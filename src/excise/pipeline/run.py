@@ -205,20 +205,25 @@ def _inputs(recipe: Recipe, home: Path, out: Path, progress: Progress) -> tuple[
                 reach = Path(str(path).partition("**")[0]).resolve()
                 if reach.is_dir() and out.resolve().is_relative_to(reach):
                     raise OutputError(f"{out} lies inside {path}, the {key} of stage {name}. Name an output elsewhere.")
+            if not outside:
+                continue
             try:
-                if outside and key == "data":
+                if key == "data":
                     files = find(outside, progress=progress).files
                     fingerprints[f"{name}.{key}"] = [(one.name, one.fingerprint) for one in files]
                     places += [one.path for one in files]
-                for path in outside if key != "data" else ():
-                    if not path.is_dir():
-                        told = "no such directory. Give one with a checkpoint, or owner/name on the hub"
-                        raise InputError(told, shown(path))
-                    fingerprints[f"{name}.{key}"] = once(path)
-                    places.append(path)
+                else:
+                    fingerprints[f"{name}.{key}"] = once(_model_folder(outside[0]))
+                    places += outside
             except InputError as error:
                 raise InputError(f"stage {name}, {key}: {error}") from error
     return fingerprints, places
+
+
+def _model_folder(path: Path) -> Path:
+    if not path.is_dir():
+        raise InputError("no such directory. Give one with a checkpoint, or owner/name on the hub", shown(path))
+    return path
 
 
 def _evidence_path(folder: Path, kind: str) -> Path:

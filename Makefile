@@ -38,7 +38,7 @@ mutate: setup          ## one-token mutations of the formulas; each must be kill
 	OMP_NUM_THREADS=1 $(BIN)/python tests/mutate.py
 
 bench: setup           ## ratios on this machine, JSON to stdout
-	$(BIN)/python benchmarks/near.py
+	$(BIN)/python benchmarks/near.py && $(BIN)/python benchmarks/clean.py
 
 readme: setup          ## put the demo's measured output into both READMEs
 	COLUMNS=100 $(BIN)/excise demo -o excise-demo --overwrite | $(BIN)/python docs/refresh.py

@@ -153,7 +153,7 @@ def measure(corpus: Corpus) -> tuple[dict[str, tuple[float, float]], pa.Table]:
     found += near.find(corpus, near.NearSettings(), skip=skip, rank=rank)
     lap("near")
     decisions = keep.decide(pa.concat_tables(found), corpus, "first")
-    rails.guard(decisions, corpus)
+    rails.guard(decisions, corpus, [0] * len(corpus.sources))
     lap("keep")
     return seconds, decisions
 

@@ -152,3 +152,47 @@ def test_a_file_that_changes_while_it_is_read_is_noticed(disk, tmp_path, monkeyp
     assert main(["clean", "in/a.jsonl", "-o", "out"]) == 2
     assert "changed while it was being read" in capsys.readouterr().err
     assert not Path("out").exists()
+
+
+SHRUNK, EDITED, GONE = (lambda data: data[: len(data) // 3]), (lambda data: data.replace(b"o", b"0")), None
+
+
+@pytest.mark.parametrize("when", ["collect", "write_source"])
+@pytest.mark.parametrize("change", [SHRUNK, EDITED, GONE], ids=["shrunk", "edited", "gone"])
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.parquet"])
+def test_a_file_that_changes_before_it_is_written_is_noticed(disk, monkeypatch, capsys, name, change, when):
+    import gzip
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from excise.pipeline import clean
+
+    lines, path = Path("in/a.jsonl").read_bytes(), Path(name)
+    if name == "a.parquet":
+        pq.write_table(pa.Table.from_pylist([json.loads(line) for line in lines.splitlines()]), path)
+    else:
+        path.write_bytes(gzip.compress(lines) if name.endswith("gz") else lines)
+    work = getattr(clean, when)
+
+    def meddling(*arguments):
+        path.unlink() if change is None else path.write_bytes(change(path.read_bytes()))
+        return work(*arguments)
+
+    monkeypatch.setattr(clean, when, meddling)
+    assert main(["clean", name, "-o", "out", "--restore", "content"]) == 2
+    assert f"{name}: the file was changed while it was being read" in capsys.readouterr().err
+    assert not Path("out").exists() and not Path("out.partial").exists()
+
+
+def test_a_damaged_file_of_dropped_rows_is_named(disk, capsys):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"text": ["one", "two", "one"]}), "a.parquet")
+    assert main(["clean", "a.parquet", "-o", "out", "--restore", "content"]) == 0
+    Path("out/ledger/rows/a.parquet").write_bytes(b"PAR1")
+    for command in (["restore", "out", "-o", "back"], ["explain", "out", "a.parquet#2"]):
+        assert main(command) == 2
+        assert "a.parquet: " in capsys.readouterr().err
+    assert not Path("back").exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
@@ -122,7 +122,7 @@ def merged(kept: Path, dropped: Path, gone: NDArray[np.int64]) -> Iterator[pa.Ta
         dropped: The rows that went, in order.
         gone: int64, ascending: their places in the original.
     """
-    with pq.ParquetFile(kept) as stay, pq.ParquetFile(dropped) as go:
+    with _opened(kept, str(kept)) as stay, _opened(dropped, str(dropped)) as go:
         sides = (_Rows(stay), _Rows(go))
         total = stay.metadata.num_rows + go.metadata.num_rows
         for row in range(0, total, _BATCH_ROWS):
@@ -156,7 +156,7 @@ class _Rows:
 
 def same_rows(path: Path, tables: Iterator[pa.Table]) -> bool:
     """Whether a parquet file holds just these rows, read side by side."""
-    with pq.ParquetFile(path) as file:
+    with _opened(path, str(path)) as file:
         rows = _Rows(file)
         count = 0
         for table in tables:
@@ -185,13 +185,3 @@ def schema_of(path: Path) -> pa.Schema:
     """The Arrow schema of a parquet file."""
     with pq.ParquetFile(path) as file:
         return file.schema_arrow
-
-
-def row_at(path: Path, row: int) -> dict[str, Any]:
-    """One row, as Python values."""
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=_BATCH_ROWS):
-            if row < batch.num_rows:
-                return dict(batch.slice(row, 1).to_pylist()[0])
-            row -= batch.num_rows
-    raise InputError(f"there is no row {row}", path.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from excise.adapters.files import columnar
 from excise.adapters.files.containers import CHUNK, decoded, encoded
 from excise.adapters.files.read import Content, Reading
 from excise.corpus import Source
-from excise.errors import ArtefactError, InputError
+from excise.errors import ArtefactError, ExciseError, InputError
 from excise.journal import fingerprint_of, written_aside
 from excise.ledger import CUTS, Cut, cuts_in, replay, undo
 
@@ -25,6 +26,8 @@ Int64s = NDArray[np.int64]
 
 #: Decoded bytes read at a time while writing, so that slow compressors can say how far they are.
 _PIECE = 1 << 20
+
+_CHANGED = "the file was changed while it was being read; run the command again"
 
 #: Bytes of removed records in one row group of removed.parquet.
 _GROUP_BYTES = 1 << 23
@@ -75,16 +78,34 @@ def _taken_out(chunks: Iterable[bytes], spans: Iterable[tuple[int, int, int]]) -
     """(row, start, bytes) of each span of a stream."""
     at, held = 0, b""
     stream = iter(chunks)
+
+    def following() -> bytes:
+        for chunk in stream:
+            return chunk
+        raise ArtefactError("the source ends before its last record")
+
     for row, start, stop in spans:
         while at + len(held) <= start:  # skip whole chunks in front of the span
             at += len(held)
-            held = next(stream)
+            held = following()
         pieces = [held[start - at : stop - at]]
         while at + len(held) < stop:
             at += len(held)
-            held = next(stream)
+            held = following()
             pieces.append(held[: stop - at])
         yield row, start, b"".join(pieces)
+
+
+@contextlib.contextmanager
+def _unchanged(source: Source) -> Iterator[None]:
+    """Says that the source is no longer the one that was read, where that is why something failed."""
+    try:
+        yield
+    except (ExciseError, FileNotFoundError) as error:
+        path = Path(source.path)
+        if not path.is_file() or fingerprint_of(path) != source.fingerprint:
+            raise InputError(_CHANGED, source.name) from error
+        raise
 
 
 def collect(reading: Reading, gone: Mapping[str, Int64s], path: Path) -> dict[str, int]:
@@ -97,6 +118,9 @@ def collect(reading: Reading, gone: Mapping[str, Int64s], path: Path) -> dict[st
 
     Returns:
         Bytes removed, by source name.
+
+    Raises:
+        InputError: A source was changed since it was read.
     """
     sizes: dict[str, int] = {}
     with (
@@ -110,12 +134,13 @@ def collect(reading: Reading, gone: Mapping[str, Int64s], path: Path) -> dict[st
             chunks = decoded(Path(source.path), source.compression, source.name)
             cuts: list[tuple[int, int, bytes]] = []
             size = total = 0
-            for cut in _taken_out(chunks, spans_to_cut(reading, index, rows)):
-                cuts.append(cut)
-                size, total = size + len(cut[2]), total + len(cut[2])
-                if size >= _GROUP_BYTES:
-                    writer.write_table(_cut_table(source.name, cuts))
-                    cuts, size = [], 0
+            with _unchanged(source):
+                for cut in _taken_out(chunks, spans_to_cut(reading, index, rows)):
+                    cuts.append(cut)
+                    size, total = size + len(cut[2]), total + len(cut[2])
+                    if size >= _GROUP_BYTES:
+                        writer.write_table(_cut_table(source.name, cuts))
+                        cuts, size = [], 0
             if cuts:
                 writer.write_table(_cut_table(source.name, cuts))
             sizes[source.name] = total
@@ -154,17 +179,19 @@ def write_source(
         bytes in the ledger that this costs.
 
     Raises:
+        InputError: The source was changed since it was read.
         ArtefactError: The original could not be rebuilt from what was written.
     """
     path, original = data / source.name, Path(source.path)
     if not len(gone):
         _copy(original, path, source)
         return _told("same", path)
-    if source.format == "parquet":
-        price = _write_rows(original, gone, path, ledger / "rows" / source.name)
-    else:
-        _write_bytes(source, content, path, ledger, told)
-        price = 0
+    price = 0
+    with _unchanged(source):
+        if source.format == "parquet":
+            price = _write_rows(source, gone, path, ledger / "rows" / source.name)
+        else:
+            _write_bytes(source, content, path, ledger, told)
     if source.format != "parquet" and not source.compression:
         return _told("cuts", path)
     if promise == "content":
@@ -192,12 +219,14 @@ def _write_bytes(source: Source, content: Content, path: Path, ledger: Path, tol
             told(done)
 
 
-def _write_rows(original: Path, gone: Int64s, path: Path, rows: Path) -> int:
+def _write_rows(source: Source, gone: Int64s, path: Path, rows: Path) -> int:
     """Write kept and dropped rows, prove that they make up the original; bytes of the dropped ones."""
+    original = Path(source.path)
     with written_aside(rows) as dropped, written_aside(path) as kept:
         columnar.drop_rows(original, str(original), gone, kept, dropped)
-    if not columnar.same_rows(original, columnar.merged(path, rows, gone)):
-        raise ArtefactError(f"{original.name}: the rows could not be put together again")
+    whole = columnar.same_rows(original, columnar.merged(path, rows, gone))
+    if not whole or fingerprint_of(original) != source.fingerprint:
+        raise ArtefactError(f"{source.name}: the rows could not be put together again")
     return rows.stat().st_size
 
 
@@ -213,7 +242,7 @@ def _told(restore: str, path: Path, ledger_bytes: int = 0) -> dict[str, Any]:
 def _copy(original: Path, path: Path, source: Source) -> None:
     def prove(aside: Path) -> None:
         if fingerprint_of(aside) != source.fingerprint:
-            raise InputError("the file was changed while it was being read; run the command again", source.name)
+            raise InputError(_CHANGED, source.name)
 
     with written_aside(path, prove) as file, original.open("rb") as stream:
         shutil.copyfileobj(stream, file, CHUNK)

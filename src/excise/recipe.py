@@ -23,6 +23,10 @@ from excise.evidence import goals
 _DEEPEST = 20
 
 
+#: One path or several.
+Paths: TypeAlias = str | Annotated[list[str], Field(min_length=1)]
+
+
 class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -44,7 +48,7 @@ class Clean(_Stage):
     """Remove duplicate records from a corpus (the command `clean`)."""
 
     kind: Literal["clean"]
-    data: str | list[str] = Field(description="Files, a directory or a glob.")
+    data: Paths = Field(description="Files, a directory or a glob.")
     text: str | None = Field(
         None, description="Field, or template such as '{instruction}\\n{output}'; detected if absent."
     )
@@ -65,7 +69,7 @@ class Split(_Stage):
     """Part a corpus into train.jsonl and heldout.jsonl by a hash of each record's id."""
 
     kind: Literal["split"]
-    data: str | list[str] = Field(description="Files, a directory or a glob.")
+    data: Paths = Field(description="Files, a directory or a glob.")
     text: str | None = Field(None, description="Field or template; detected if absent.")
     holdout: float = Field(0.1, gt=0, lt=1, description="Fraction of the records held out.")
 
@@ -74,7 +78,7 @@ class Pretrain(_Stage):
     """Train a small Llama from scratch."""
 
     kind: Literal["pretrain"]
-    data: str | list[str] = Field(description="Files, a directory or a glob.")
+    data: Paths = Field(description="Files, a directory or a glob.")
     text: str | None = Field(None, description="Field or template; detected if absent.")
     vocabulary: int = Field(2048, ge=300, le=65536, description="Tokens of the byte-level BPE.")
     hidden: int = Field(256, ge=32, multiple_of=32, description="Width of the residual stream.")
@@ -109,7 +113,7 @@ class Compress(_Stage):
 
     kind: Literal["compress"]
     model: str = Field(description="Directory with a transformers checkpoint.")
-    data: str | list[str] | None = Field(None, description="Calibration text.")
+    data: Paths | None = Field(None, description="Calibration text.")
     text: str | None = Field(None, description="Field or template of the calibration text; detected if absent.")
     sparsity: float = Field(0.0, ge=0, le=1, description="Fraction of the weights removed.")
     pattern: Annotated[str, AfterValidator(_pattern)] = Field(
@@ -160,7 +164,7 @@ class Compare(_Stage):
     kind: Literal["compare"]
     before: str = Field(description="Directory of the original model.")
     after: str = Field(description="Directory of the smaller model.")
-    data: str | list[str] = Field(description="Held-out text.")
+    data: Paths = Field(description="Held-out text.")
     text: str | None = Field(None, description="Field or template; detected if absent.")
     goal: list[Annotated[str, AfterValidator(_goal)]] = Field([], description="Goals such as 'bpb<=1.02x'.")
     windows: int | None = Field(None, ge=1, description="Held-out windows of 256 tokens; all if absent.")

@@ -21,6 +21,7 @@ HEAD = "schema_version: 1\nname: x\nstages:\n"
         (HEAD + "  - kind: compress\n    model: a\n    grid: linear\n", r"r:6: stages\[0\].grid is 'linear'; .*'symmetric' or 'affine'"),
         (HEAD + "  - kind: compress\n    model: '{early}/a'\n    bits: 4\n", r"r:5: stages\[0\].model names the stage \{early\}; earlier stages: none"),
         (HEAD + "  - kind: clean\n    data: a\n  - kind: clean\n    data: b\n", r"r:6: stages\[1\]: two stages are called 'clean'"),
+        (HEAD + "  - kind: clean\n    data: []\n", r"r:5: stages\[0\].data.*at least 1 item"),
         (HEAD + "  - kind: clean\n    data: a\n    threshold: 0\n", r"r:6: stages\[0\].threshold is 0; .*greater than 0"),
         (HEAD + "  - kind: clean\n", r"r:4: stages\[0\].data is missing"),
         ("name: x\nname: y\n", r"r:2: 'name' is given twice"),

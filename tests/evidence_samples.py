@@ -8,8 +8,9 @@ CLEAN = {
     "before": {"records": 5574, "bytes": 480130, "sources": {"sms/train.jsonl": 4000, "短信/第一批.jsonl": 1574}},
     "after": {"records": 5092, "bytes": 441022, "sources": {"sms/train.jsonl": 3600, "短信/第一批.jsonl": 1492}},
     "removed": {"exact": 403, "normalised": 12, "near": 67},
+    "rejected": 0,
     "warnings": ["Source sms/train.jsonl loses 10 % of its records."],
-    "similarities": [0.81, 0.83, 0.84, 0.9, 0.9, 0.93, 0.95, 0.97, 1.0, 1.0],
+    "similarities": {"edges": [0.8, 0.85, 0.9, 0.95, 1.0], "counts": [3, 0, 3, 4]},
     "pairs": [
         {
             "id": "sms/train.jsonl#17",
@@ -30,7 +31,7 @@ CLEAN = {
             "partner_text": "今天下午四点在会议室开会，请大家务必准时参加。",
         },
     ],
-    "price": {"ledger_bytes": 39108},
+    "price": {"originals_bytes": 39108, "by": {"cuts": 1, "original": 1}},
     "versions": {"excise": "0.1.0", "python": "3.11.2"},
     "seconds": 1.42,
 }

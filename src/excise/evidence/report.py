@@ -187,12 +187,12 @@ def _clean_plots(evidence: Mapping[str, Any], prefix: str) -> dict[str, str]:
     sources = evidence["before"].get("sources", {})
     if len(sources) > 1:
         kept = evidence["after"].get("sources", {})
-        rows = [(name, count, kept.get(name, 0)) for name, count in _counts(sources).items()]
+        rows = [(name, count, kept.get(name, 0)) for name, count in sources.items()]
         rows.sort(key=lambda row: (row[2] - row[1], row[0]))
         found["sources"] = plots.before_after(prefix + "sources", rows[:ROWS], lambda v: f"{v:,.0f}")
-    edges, counts = _histogram(evidence.get("similarities"))
-    if any(counts):
-        found["similarity"] = plots.histogram(prefix + "similarity", edges, counts)
+    similarities = evidence.get("similarities")
+    if similarities and any(similarities["counts"]):
+        found["similarity"] = plots.histogram(prefix + "similarity", similarities["edges"], similarities["counts"])
     return found
 
 
@@ -255,22 +255,3 @@ def _compare_plots(evidence: Mapping[str, Any], prefix: str) -> dict[str, str]:
 
 #: Labels inside figures.
 _CHINESE = dict(quantity.label for quantity in QUANTITIES.values())
-
-
-def _counts(sources: Any) -> dict[str, int]:
-    """Records by source, from {name: records}, {name: {records}} or [{name, records}]."""
-    if isinstance(sources, Mapping):
-        return {n: v if isinstance(v, int) else int(v["records"]) for n, v in sources.items()}
-    return {s["name"]: int(s["records"]) for s in sources}
-
-
-def _histogram(similarities: Any) -> tuple[list[float], list[float]]:
-    """Edges and counts, from {edges, counts} or the similarities themselves."""
-    if isinstance(similarities, Mapping):
-        return list(similarities["edges"]), list(similarities["counts"])
-    if not similarities:
-        return [0.0, 1.0], [0]
-    import numpy as np
-
-    counts, edges = np.histogram(similarities, bins=10, range=(min(0.8, *similarities), 1.0))
-    return [float(e) for e in edges], [float(c) for c in counts]

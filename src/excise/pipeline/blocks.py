@@ -24,7 +24,7 @@ from excise.pipeline.windows import WINDOW, draw
 from excise.weights import packed, stream
 from excise.weights.solve import Plan, Solution
 
-#: Tokens that go through a block at once; a power of two of windows.
+#: Tokens that go through a block at once: eight windows of full length.
 _BATCH_TOKENS = 8 * WINDOW
 
 

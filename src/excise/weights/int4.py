@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from excise.weights.layout import Layout
 
-#: Most rows for which the kernel is used: at 8 it is as fast as a dense product, at 16 it has lost (anchors: cpu, 1).
+#: Most rows for which the kernel is used: measured, at 8 it is as fast as a dense product, and at 16 it has lost.
 MOST_ROWS = 8
 _GROUPS = (32, 64, 128, 256)  # the kernel raises for others
 _ZERO = 8  # w = (code - 8) * scale + zero

@@ -17,8 +17,6 @@ from torch import Tensor
 from excise.errors import SettingError
 from excise.weights.numerics import require_finite
 
-Scope = Literal["row", "layer", "global"]
-
 
 @dataclass(frozen=True)
 class Pattern:

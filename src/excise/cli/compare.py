@@ -32,11 +32,13 @@ def compare(
     seed: Annotated[int, typer.Option("--seed", help="Seed of the intervals.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier comparison.")] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Continue an unfinished comparison (which is also the default).")
+        bool, typer.Option("--resume", help="With -o, continue an unfinished one (also the default).")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the evidence as JSON.")] = False,
 ) -> None:
     """Compare two models: size, memory, speed, quality with intervals, and a verdict.
+
+    With -o an interrupted comparison goes on where it stopped; without, it starts anew.
 
     [bold]Examples[/bold]
 

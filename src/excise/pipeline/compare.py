@@ -50,7 +50,7 @@ def compare(
         text: Field or template of the text; detected if None.
         goal: E.g. 'bpb<=1.02x'; the grammar is in evidence/goals.py.
         out: Folder for report.html and evidence.json. If None, AFTER/excise/compare.html and compare.json where
-            AFTER is a folder, else nothing is written.
+            AFTER is a folder, else nothing is written; such a comparison, interrupted, starts anew.
         windows: Windows of 256 tokens to use, spread over the text; all if None.
         seed: Of the bootstrap.
         overwrite: Replace an earlier comparison.

@@ -47,7 +47,7 @@ def test_prints_the_table_and_writes_beside_the_model(made, small):
     told = json.loads((small / "excise" / "compare.json").read_text())
     assert told["measures"]["nonzeros"]["after"] < told["measures"]["nonzeros"]["before"]
     assert told["measures"]["parameters"]["ratio"] == 1, "logical parameters, also of packed weights"
-    assert told["measures"]["tensor_bytes"]["after"] == size.files_size(small)["tensor_bytes"]
+    assert told["measures"]["tensor_bytes"]["after"] == size.tensor_bytes(small / "model.safetensors")
     assert told["measures"]["memory"]["ratio"] < 1
     assert told["overlap"]["calibration"] == "other files"
     assert (told["before"]["name"], told["after"]["name"]) == ("model", "small")

@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,8 +42,8 @@ _ALONG = (
     "*.model",
     "*.tiktoken",
     "*.spm",
-    "LICENSE*",
-    "NOTICE*",
+    "license*",
+    "notice*",
 )
 
 #: Bytes of a number by its name in safetensors: the dtypes that torch reads.
@@ -96,12 +97,13 @@ class Checkpoint:
     def files_along(self) -> list[str]:
         """The other files that belong to the model, but for the index of its weights."""
         patterns = (*_ALONG, *(["*.py"] if "auto_map" in self.config else []))  # code of its own
-        return sorted({p.name for pattern in patterns for p in self.folder.glob(pattern) if p.is_file()})
+        names = sorted(p.name for p in self.folder.iterdir() if p.is_file())
+        return [name for name in names if any(fnmatchcase(name.lower(), pattern) for pattern in patterns)]
 
     @property
     def files(self) -> list[str]:
         """All files that make up the model, and nothing else that lies beside them."""
-        index = [INDEX] if self.weight_files != [SINGLE] else []
+        index = [INDEX] if (self.folder / INDEX).is_file() else []
         return [*self.weight_files, *index, *self.files_along]
 
     def read(self, names: Iterable[str]) -> Iterator[tuple[str, Tensor]]:

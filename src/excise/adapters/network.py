@@ -16,6 +16,30 @@ from excise.adapters.roles import role_map
 from excise.adapters.skeleton import Weights
 from excise.errors import InputError
 from excise.model import Block, MatrixView, Role, check_tokens
+from excise.weights.layout import check_stored, read_layouts
+
+
+def whole(checkpoint: Checkpoint, kind: Any) -> Any:
+    """A checkpoint's network with all its weights in memory, packed ones packed, in the checkpoint's own dtype.
+
+    Args:
+        checkpoint: Where it is.
+        kind: The class of transformers that reads it, or its AutoModel.
+
+    Raises:
+        InputError: A tensor is missing, for which transformers only warns and makes one up, or has another size.
+    """
+    folder = checkpoint.folder
+    if "quantization_config" in checkpoint.config:
+        stored = {name: (entry.dtype, entry.shape) for name, entry in checkpoint.entries.items()}
+        check_stored(read_layouts(checkpoint.config["quantization_config"]), stored, folder)
+    with quiet():
+        network, report = kind.from_pretrained(folder, dtype="auto", local_files_only=True, output_loading_info=True)
+    if missing := sorted(report["missing_keys"]):
+        raise InputError(
+            f"{len(missing)} tensors are missing, the first is {missing[0]}. Copy the checkpoint again", folder
+        )
+    return network.eval()
 
 
 class HFModel:
@@ -49,14 +73,7 @@ class HFModel:
             return self._network
         from transformers import AutoModelForCausalLM
 
-        folder = self.checkpoint.folder
-        with quiet():
-            network, report = AutoModelForCausalLM.from_pretrained(
-                folder, dtype="auto", local_files_only=True, output_loading_info=True
-            )
-        if missing := sorted(report["missing_keys"]):  # transformers only warns, and makes them up
-            raise InputError(f"{len(missing)} weights are missing, the first is {missing[0]}", folder)
-        return network.eval()
+        return whole(self.checkpoint, AutoModelForCausalLM)
 
     @property
     def stored(self) -> dict[str, str]:

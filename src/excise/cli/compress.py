@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -77,7 +78,7 @@ def compress(
             bits=bits,
             grid=grid,
             solver=solver,
-            group=int(group) if group.lstrip("-").isdigit() else group,
+            group=int(group) if re.fullmatch(r"-?[0-9]+", group) else group,
             windows=windows,
             seed=seed,
             dry_run=dry_run,
@@ -88,7 +89,7 @@ def compress(
         typer.echo(json.dumps(result.as_dict(), ensure_ascii=False, indent=1))
         return
     _show(result.evidence)
-    if not dry_run:
+    if result.out is not None:
         typer.echo(f"\nModel:  {result.out}\nReport: {result.out / 'excise' / 'report.html'}")
 
 
@@ -107,7 +108,7 @@ def _show(evidence: Mapping[str, Any]) -> None:
         done.append(f"{removed / weights:.1%} of the weights removed ({settings['importance']}, {settings['pattern']})")
     if settings["bits"] is not None:
         done.append(f"{settings['bits']} bits a weight ({settings['grid']}, group {settings['group']})")
-    planned = evidence["status"] == "planned"
+    planned = evidence["status"] == "dry_run"
     console.print(f"{'Would do' if planned else 'Done'} to {len(layers)} matrices: {'; '.join(done)}")
     console.print(f"Their bytes: {ratio:.3f}x of before")
     if planned:

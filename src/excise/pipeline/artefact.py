@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from excise.adapters import assemble
-from excise.adapters.checkpoint import INDEX, Checkpoint, Entry, quiet, read_header
-from excise.errors import ArtefactError
+from excise.adapters.checkpoint import INDEX, Checkpoint, Entry, read_header
+from excise.errors import ArtefactError, InputError
 from excise.journal import Progress, silent
 from excise.pipeline.blocks import digest
-from excise.weights.layout import METHOD, VERSION, guard_of
+from excise.weights.layout import guard_of, quantization_config, read_layout
 from excise.weights.linear import PackedWeight
 
 #: Largest relative difference of logits between the weights in memory and the artefact: two ways of adding up the same
@@ -47,7 +47,7 @@ def write(
     network_names = {file_name: name for name, file_name in stored.items()}
     guard = guard_of(compressed)  # readers that do not know the format stop there
     listing: dict[str, list[str]] = {}
-    for file in checkpoint.files:
+    for file in checkpoint.weight_files:
         pieces: dict[str, assemble.Piece] = {}
         for file_name, entry in checkpoint.entries.items():
             if entry.file != file:
@@ -61,19 +61,13 @@ def write(
                 pieces[name] = (checkpoint.folder / file, entry)
         assemble.write(into / file, pieces, progress)
         listing[file] = list(pieces)
-    if (checkpoint.folder / INDEX).is_file():
+    if INDEX in checkpoint.files:
         assemble.write_index(into, listing)
-    layouts = {row["name"]: row["layout"] for row in rows}
-    description = {"quant_method": METHOD, "format_version": VERSION, "tensors": dict(sorted(layouts.items()))}
+    description = quantization_config({row["name"]: read_layout(row["name"], row["layout"]) for row in rows})
     assemble.write_json(into / "config.json", {**checkpoint.config, "quantization_config": description})
-    for path in assemble.files_along(checkpoint.folder):
-        assemble.copy(path, into)
-
-
-def files(checkpoint: Checkpoint) -> list[str]:
-    """Names of all files that `write` leaves: those of the original that belong to the model."""
-    index = [INDEX] if (checkpoint.folder / INDEX).is_file() else []
-    return [*checkpoint.files, *index, "config.json", *(p.name for p in assemble.files_along(checkpoint.folder))]
+    for name in checkpoint.files_along:
+        if name != "config.json":
+            assemble.copy(checkpoint.folder / name, into)
 
 
 def verify(
@@ -86,6 +80,8 @@ def verify(
 ) -> dict[str, Any]:
     """Load the artefact from disk and compare every tensor, and the logits of one window, with what was in memory.
 
+    A resumed run does it again, as the files may have been changed in between.
+
     Returns:
         How many tensors were compared, and the largest relative difference of the logits.
 
@@ -94,8 +90,10 @@ def verify(
     """
     from excise.pipeline.load import load
 
-    with quiet():
+    try:
         network = load(folder)
+    except InputError as error:
+        raise ArtefactError(f"{folder}: what was written cannot be read back ({error}). {_REPORT}") from error
     expected = {row["name"]: row["digest"] for row in rows}
     seen = set()
     for name, module in network.named_modules():
@@ -122,7 +120,7 @@ def verify(
     return {"tensors": len(seen) + len(untouched), "logits_relative_difference": difference}
 
 
-_REPORT = "The work is kept beside it; please report this."
+_REPORT = "Remove this folder and start anew; where it ends like this again, please report it."
 
 
 def _differs(folder: Path, name: str) -> ArtefactError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -24,18 +25,23 @@ class CompressResult:
     """A compressed checkpoint, or (dry run) what one would be.
 
     Attributes:
-        out: Its folder.
+        out: Its folder; None for a dry run.
         evidence: What OUT/excise/evidence.json holds.
         skipped: Steps that an earlier, interrupted run had finished.
     """
 
-    out: Path
+    out: Path | None
     evidence: Mapping[str, Any]
     skipped: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return dict(self.evidence)
+        """Plain data, for JSON."""
+        return {
+            "out": None if self.out is None else str(self.out),
+            "report": None if self.out is None else str(self.out / "excise" / "report.html"),
+            "skipped": list(self.skipped),
+            **self.evidence,
+        }
 
 
 def compress(
@@ -108,16 +114,14 @@ def compress(
     preflight.check_room(plan, opened.matrices(), opened.checkpoint, out, windows if data is not None else 1)
     settings = {**asdict(plan), "text": text, "windows": windows, "seed": seed}
     if dry_run:
-        return CompressResult(out, outcome.planned(opened, plan, settings))
+        return CompressResult(None, outcome.planned(opened, plan, settings))
     with tempfile.TemporaryDirectory(prefix="excise-") as scratch:
-        corpus = _open_data(data, Path(scratch), text)
+        corpus = _open_data(data, Path(scratch), text, progress)
         inputs = {
             "command": "compress",
             "excise": __version__,
             "torch": metadata.version("torch"),
-            "model": {
-                name: fingerprint_of(opened.checkpoint.folder / name) for name in artefact.files(opened.checkpoint)
-            },
+            "model": {name: fingerprint_of(opened.checkpoint.folder / name) for name in opened.checkpoint.files},
             "data": _fingerprints(corpus),
             **settings,
         }
@@ -127,17 +131,15 @@ def compress(
             journal.step(
                 "checkpoint",
                 lambda: artefact.write(journal.folder, *original, rows, blocks.files(), progress),
-                [journal.folder / name for name in artefact.files(opened.checkpoint)],
+                [journal.folder / name for name in opened.checkpoint.files],
             )
-            checked = journal.step(
-                "verify",
-                lambda: artefact.verify(journal.folder, *original, rows, blocks.tokens()[:1], blocks.reference()),
-            )
+            checked = artefact.verify(journal.folder, *original, rows, blocks.tokens()[:1], blocks.reference())
             evidence = outcome.evidence(opened, journal.folder, settings, rows, blocks.counted, corpus, checked)
             evidence["seconds"] = round(time.perf_counter() - began, 3)
-            outcome.write(journal.folder, opened, evidence, rows, _recipe(model, data, settings))
+            outcome.write(journal.folder, opened, evidence, rows, _recipe(model, data, out, settings))
             skipped = tuple(journal.skipped)
-            return CompressResult(journal.finish(), evidence, skipped)
+            journal.finish()
+            return CompressResult(out, evidence, skipped)
 
 
 def _check_counts(windows: int, seed: int) -> None:
@@ -147,12 +149,12 @@ def _check_counts(windows: int, seed: int) -> None:
         raise SettingError(f"seed is {seed}; it must be a whole number from 0 to 2^32 - 1.")
 
 
-def _open_data(data: Any, scratch: Path, text: str | None) -> Corpus | None:
+def _open_data(data: Any, scratch: Path, text: str | None, progress: Progress) -> Corpus | None:
     if data is None or isinstance(data, Corpus):
         return data
     from excise.adapters.files import open_corpus
 
-    corpus, _ = open_corpus(data, scratch, text=text, on=None, id=None, label=None, corrupt="stop")
+    corpus, _ = open_corpus(data, scratch, text=text, progress=progress)
     return corpus
 
 
@@ -170,10 +172,15 @@ def _fingerprints(corpus: Corpus | None) -> list[str] | None:
     return found
 
 
-def _recipe(model: str | Path, data: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The run as a recipe; text that was never in a file cannot be named in one."""
-    stage: dict[str, Any] = {"kind": "compress", "model": str(model)}
+def _recipe(model: str | Path, data: Any, out: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The run as a recipe, to be run from where it lies; text that was never in a file cannot be named in one."""
+    home = Path(os.path.realpath(out.parent)) / out.name / "excise"
+
+    def named(path: str | Path) -> str:
+        return os.path.relpath(os.path.realpath(path), home)
+
+    stage: dict[str, Any] = {"kind": "compress", "model": named(model) if Path(model).exists() else str(model)}
     if data is not None and not isinstance(data, Corpus):
-        stage["data"] = [str(d) for d in data] if isinstance(data, list | tuple) else str(data)
-    stage |= {k: v for k, v in settings.items() if k != "seed" and (k, v) != ("solver", "round")}
+        stage["data"] = named(data) if isinstance(data, str | Path) else [named(one) for one in data]
+    stage |= {name: value for name, value in settings.items() if name != "seed"}
     return {"schema_version": 1, "name": "compress", "seed": settings["seed"], "stages": [stage]}

@@ -7,7 +7,6 @@ from typing import Any
 
 from excise.adapters.checkpoint import need_torch, open_checkpoint
 from excise.adapters.hf import find_folder
-from excise.errors import InputError
 
 
 def load(path: str | Path, dense: bool = False) -> Any:
@@ -28,27 +27,13 @@ def load(path: str | Path, dense: bool = False) -> Any:
         MissingExtraError: torch or transformers is not installed.
     """
     need_torch("loading a model")
-    folder = find_folder(path)
-    checkpoint = open_checkpoint(folder)
-    if "quantization_config" in checkpoint.config:
-        _check_packed(checkpoint)
-    model, report = _model_class(checkpoint.config).from_pretrained(
-        folder, dtype="auto", local_files_only=True, output_loading_info=True
-    )
-    if missing := sorted(report["missing_keys"]):
-        raise InputError(
-            f"{len(missing)} tensors are missing, the first is {missing[0]}. Copy the checkpoint again", folder
-        )
+    from excise.adapters.network import whole
+
+    checkpoint = open_checkpoint(find_folder(path))
+    model = whole(checkpoint, _model_class(checkpoint.config))
     if dense and getattr(model, "hf_quantizer", None) is not None:
         model.dequantize()
     return model
-
-
-def _check_packed(checkpoint: Any) -> None:
-    from excise.weights.layout import check_stored, read_layouts
-
-    stored = {name: (entry.dtype, entry.shape) for name, entry in checkpoint.entries.items()}
-    check_stored(read_layouts(checkpoint.config["quantization_config"]), stored, checkpoint.folder)
 
 
 def _model_class(config: dict[str, Any]) -> Any:

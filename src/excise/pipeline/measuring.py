@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from excise.adapters.checkpoint import open_checkpoint
 from excise.evidence import losses, quality, size, speed
 from excise.evidence.intervals import LEVEL, RESAMPLES
 from excise.evidence.quality import Windows
@@ -78,8 +79,8 @@ def _sizes(models: Models, folders: tuple[Path | None, Path | None], progress: P
     progress("sizes", 0, 2)
     found = {}
     for count, (side, model, folder) in enumerate(zip(("before", "after"), models, folders, strict=True), 1):
-        names = open_checkpoint(folder).files if folder is not None else ()
-        found[side] = size.measure(model, [folder / name for name in names if folder is not None])
+        files = [] if folder is None else [folder / name for name in open_checkpoint(folder).files]
+        found[side] = size.measure(model, files)
         progress("sizes", count, 2)
     return found
 

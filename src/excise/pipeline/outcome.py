@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import platform
 from collections.abc import Mapping, Sequence
@@ -14,10 +13,10 @@ import pyarrow as pa
 import yaml
 
 from excise import __version__
+from excise.adapters.checkpoint import Checkpoint, open_checkpoint
 from excise.corpus import Corpus
 from excise.evidence import report
-from excise.evidence.size import checkpoint_files, tensor_bytes
-from excise.journal import written_aside
+from excise.journal import write_json, written_aside
 from excise.ledger import DECISIONS, write_decisions
 from excise.pipeline.preflight import planned_bytes
 
@@ -43,14 +42,17 @@ def planned(model: HFModel, plan: Plan, settings: Mapping[str, Any]) -> dict[str
         }
         for view in model.matrices()
     ]
+    checkpoint: Any = model.checkpoint
     before, after = _total(layers, "bytes_before"), _total(layers, "bytes_after")
     return {
         "schema_version": 1,
         "kind": "compress",
-        "status": "planned",
+        "status": "dry_run",
         "settings": dict(settings),
+        "model": checkpoint.folder.resolve().name,
         "after": {"tensor_bytes_ratio": after / before},
         "layers": layers,
+        "warnings": [],
         "untouched": untouched(model),
     }
 
@@ -77,7 +79,7 @@ def evidence(
     """
     checkpoint: Any = model.checkpoint
     layers = [{k: _finite(v) for k, v in row.items() if k not in {"digest", "layout"}} for row in rows]
-    before, after = _sizes(checkpoint.folder), _sizes(folder)
+    before, after = _sizes(checkpoint), _sizes(open_checkpoint(folder))
     parameters = sum(math.prod(e.shape) for e in checkpoint.entries.values())
     whole = {name: int(t.count_nonzero()) for name, t in checkpoint.read(checkpoint.entries)}
     changed = {model.stored[row["name"]]: row["nonzeros"] for row in rows}
@@ -99,13 +101,7 @@ def evidence(
         "layers": layers,
         "warnings": _warnings(rows, corpus),
         "untouched": untouched(model),
-        "calibration": {
-            **counted,
-            "sources": [
-                {k: v for k, v in source.as_dict().items() if k in {"name", "fingerprint", "records", "view"}}
-                for source in (corpus.sources if corpus is not None else ())
-            ],
-        },
+        "calibration": None if corpus is None else {**counted, "sources": _sources(corpus)},
         "verified": dict(checked),
         "versions": _versions(),
     }
@@ -135,8 +131,7 @@ def write(
     ledger = home / "ledger"
     ledger.mkdir(parents=True, exist_ok=True)
     write_decisions(ledger, _decisions(model, rows, found["settings"]))
-    with written_aside(home / "evidence.json") as file:
-        file.write(json.dumps(found, ensure_ascii=False, indent=1, allow_nan=False).encode() + b"\n")
+    write_json(home / "evidence.json", found)
     with written_aside(home / "recipe.yaml") as file:
         file.write(yaml.safe_dump(dict(recipe), sort_keys=False, allow_unicode=True).encode())
     report.write(home / "report.html", found)
@@ -185,10 +180,16 @@ def _told_error(row: Mapping[str, Any]) -> str:
     return f"relative error of the output {on_text:.2g}"
 
 
-def _sizes(folder: Path) -> dict[str, int]:
-    files = checkpoint_files(folder)
-    weights = [folder / name for name in files if name.endswith(".safetensors")]
-    return {"bytes": sum(files.values()), "tensor_bytes": sum(tensor_bytes(path) for path in weights)}
+def _sizes(checkpoint: Checkpoint) -> dict[str, int]:
+    return {
+        "bytes": sum((checkpoint.folder / name).stat().st_size for name in checkpoint.files),
+        "tensor_bytes": sum(entry.size_bytes for entry in checkpoint.entries.values()),
+    }
+
+
+def _sources(corpus: Corpus) -> list[dict[str, Any]]:
+    told = ("name", "fingerprint", "records", "view")
+    return [{name: source.as_dict()[name] for name in told} for source in corpus.sources]
 
 
 def _warnings(rows: Sequence[Mapping[str, Any]], corpus: Corpus | None) -> list[str]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def check_paths(model: str | Path, out: Path, data: object, *, overwrite: bool) -> None:
-    """Refuse an OUT that exists, or that is, holds, or lies inside what it is made from.
+    """Refuse an OUT that exists, that is or holds the model or the data, or that lies inside the model's folder.
 
     Raises:
         OutputError: With the way out.
@@ -130,6 +130,12 @@ def _stream_width(views: Sequence[MatrixView]) -> int:
 
 
 def _available_bytes() -> int | None:
+    """Free memory of the machine, or less where a container or a service may not take as much; None if not told."""
+    told = [_machine_bytes(), *_group_bytes(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))]
+    return min((size for size in told if size is not None), default=None)
+
+
+def _machine_bytes() -> int | None:
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
@@ -137,6 +143,24 @@ def _available_bytes() -> int | None:
     except (OSError, ValueError, IndexError):
         pass
     return None
+
+
+def _group_bytes(own: Path, root: Path) -> list[int]:
+    """What each control group (version 2) around this process leaves it; file caches that can be dropped are free."""
+    try:
+        name = next(line[3:] for line in own.read_text().splitlines() if line.startswith("0::"))
+    except (OSError, StopIteration):
+        return []
+    found = []
+    group = root / name.strip("/")
+    for folder in (group, *(parent for parent in group.parents if parent.is_relative_to(root))):
+        try:
+            limit, used = (int((folder / f"memory.{file}").read_text()) for file in ("max", "current"))
+            counts = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+            found.append(max(0, limit - used + int(counts["inactive_file"])))
+        except (OSError, ValueError, KeyError):  # no limit, or none that can be read
+            continue
+    return found
 
 
 def _size(size_bytes: float) -> str:

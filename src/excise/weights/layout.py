@@ -19,8 +19,6 @@ from excise.weights.bits import packed_bytes
 
 METHOD = "excise"
 VERSION = 1
-#: What a packed weight can consist of; each is stored as `<name>.<part>`.
-PARTS = ("values", "mask", "codes", "scale", "zero")
 
 _FLOATS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 #: Dtypes as safetensors names them.
@@ -135,10 +133,15 @@ def read_layouts(config: Mapping[str, Any]) -> dict[str, Layout]:
     tensors = config.get("tensors")
     if not isinstance(tensors, Mapping):
         raise InputError(f"quantization_config has no table 'tensors'. {AGAIN}")
-    return {name: _read_entry(name, entry) for name, entry in tensors.items()}
+    return {name: read_layout(name, entry) for name, entry in tensors.items()}
 
 
-def _read_entry(name: str, entry: Any) -> Layout:
+def read_layout(name: str, entry: Any) -> Layout:
+    """One weight's layout from what `Layout.as_dict` gave.
+
+    Raises:
+        InputError: The entry makes no sense.
+    """
     try:
         known = {"shape", "dtype", "kept", "kind", "bits", "group", "scale_dtype", "transposed"}
         if unknown := entry.keys() - known:

@@ -172,9 +172,19 @@ def test_what_is_assembled_is_what_safetensors_would_write(tmp_path):
     assert not list(tmp_path.glob("*.aside"))
 
 
-def test_files_that_go_along(folder):
-    for name in ("LICENSE", "chat_template.jinja", "data.jsonl", "picture.png"):
+def test_files_that_belong_to_the_model(folder):
+    shards = sorted(p.name for p in folder.glob("*.safetensors"))
+    assert len(shards) > 1
+    needed = {"License.txt", "chat_template.jinja", "tokenizer.model.v3", "vocab.json"}
+    foreign = {"README.md", "training.json", "params.json", "data.jsonl", "train.py", "pytorch_model.bin"}
+    for name in needed | foreign:
         (folder / name).write_text("x")
-    names = {p.name for p in assemble.files_along(folder)}
-    assert {"LICENSE", "chat_template.jinja", "tokenizer.json", "tokenizer_config.json"} <= names
-    assert not names & {"data.jsonl", "picture.png", "config.json", "model.safetensors.index.json"}
+    save_file({"again": torch.zeros(9)}, folder / "consolidated.safetensors")
+    (folder / "tokenizer").mkdir()
+    found = open_checkpoint(folder).files
+    saved = {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"}
+    assert set(found) == {*shards, "model.safetensors.index.json", *saved, *needed}
+    assert len(found) == len(set(found))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "auto_map": {"AutoConfig": "train.Config"}}))
+    assert {*open_checkpoint(folder).files} - {*found} == {"train.py"}  # code of its own

@@ -1,7 +1,5 @@
-import errno
 import json
 import math
-import os
 import re
 import shutil
 
@@ -19,6 +17,7 @@ from excise.ledger import Ledger
 from excise.pipeline import artefact, preflight
 from excise.pipeline.compress import compress
 from excise.pipeline.load import load
+from excise.pipeline.run import run
 from excise.weights.linear import PackedLinear
 from tiny_checkpoints import KINDS, save, text, weight_bytes
 
@@ -76,7 +75,7 @@ class TestOutput:
 
     def test_evidence_says_what_is_there(self, made, model):
         evidence = json.loads((made[0] / "out/excise/evidence.json").read_text())
-        assert evidence == json.loads(json.dumps(made[1].as_dict()))
+        assert evidence == json.loads(json.dumps(made[1].evidence))
         assert (evidence["schema_version"], evidence["kind"], evidence["status"]) == (1, "compress", "done")
         file = made[0] / "out/model.safetensors"
         assert evidence["after"]["tensor_bytes"] == sum(t.nbytes for t in load_file(file).values())
@@ -113,7 +112,22 @@ class TestOutput:
         checked, _ = recipe.load(path)
         stage = checked.stages[0]
         assert (stage.kind, stage.sparsity, stage.bits, stage.group, stage.windows) == ("compress", 0.5, 4, 32, 6)
-        assert yaml.safe_load(path.read_text())["stages"][0]["data"] == str(made[0] / "text.jsonl")
+        assert yaml.safe_load(path.read_text())["stages"][0]["data"] == "../../text.jsonl"
+
+    def test_the_recipe_runs_from_where_it_lies(self, made, tmp_path):
+        (tmp_path / "elsewhere").symlink_to(made[0])
+        path = tmp_path / "elsewhere/out/excise/recipe.yaml"
+        run(path, tmp_path / "again")
+        assert weight_bytes(tmp_path / "again/compress") == weight_bytes(made[0] / "out")
+
+    def test_the_recipe_of_an_out_behind_a_link(self, model, data, tmp_path, monkeypatch):
+        """`..` of a linked folder is where the link points, not where it lies."""
+        (tmp_path / "far/deep").mkdir(parents=True)
+        (tmp_path / "link").symlink_to(tmp_path / "far/deep")
+        monkeypatch.chdir(tmp_path)
+        compress(model, "link/out", data=[data], windows=6, **BOTH)
+        run("link/out/excise/recipe.yaml", "again")
+        assert weight_bytes(tmp_path / "again/compress") == weight_bytes(tmp_path / "link/out")
 
     def test_the_same_again_is_the_same_bytes(self, made, model, data, tmp_path):
         compress(model, tmp_path / "again", data=data, windows=6, **BOTH)
@@ -177,7 +191,7 @@ def test_settings(model, tmp_path, settings, ratio):
     if ratio is not None:
         assert evidence["after"]["tensor_bytes_ratio"] == ratio
     assert "No calibration text was given" in evidence["warnings"][0]
-    assert evidence["calibration"] == {"windows": 0, "tokens": 0, "sources": []}
+    assert evidence["calibration"] is None
 
 
 @pytest.mark.parametrize("signed", [False, True])
@@ -280,6 +294,20 @@ class TestRefusals:
         with pytest.raises(SettingError, match=r"memory is 0.0 MB free.*needs about"):
             compress(model, tmp_path / "out", **BOTH)
 
+    def test_memory_that_a_control_group_limits(self, tmp_path):
+        (tmp_path / "own").write_text("1:name=systemd:/\n0::/a/b\n")
+        root = tmp_path / "root"
+        for group, most in (("a", 1000), ("a/b", "max"), (".", None)):
+            (root / group).mkdir(parents=True, exist_ok=True)
+            if most is not None:
+                (root / group / "memory.max").write_text(f"{most}\n")
+            (root / group / "memory.current").write_text("900\n")
+            (root / group / "memory.stat").write_text("anon 500\ninactive_file 300\n")
+        assert preflight._group_bytes(tmp_path / "own", root) == [400]
+        (root / "a/b/memory.max").write_text("700\n")
+        assert preflight._group_bytes(tmp_path / "own", root) == [100, 400]
+        assert preflight._group_bytes(tmp_path / "none", root) == []
+
     def test_weights_that_are_no_numbers(self, tmp_path):
         save(tmp_path / "model")
         weights = load_file(tmp_path / "model/model.safetensors")
@@ -343,7 +371,7 @@ def whole(made):
 
 
 class TestInterrupted:
-    @pytest.mark.parametrize("steps", range(8))
+    @pytest.mark.parametrize("steps", range(7))
     @pytest.mark.parametrize("inside", [False, True])
     def test_killed_and_started_again_it_is_the_same(self, whole, model, data, tmp_path, monkeypatch, steps, inside):
         real, count = Journal.step, 0
@@ -364,7 +392,7 @@ class TestInterrupted:
         assert not (tmp_path / "out").exists()
         result = compress(model, tmp_path / "out", data=data, **ALL_STEPS)
         expected = ["windows", "gradients", "global masks", "model.layers.0", "model.layers.1", "reference"]
-        assert list(result.skipped) == [*expected, "checkpoint", "verify"][:steps]
+        assert list(result.skipped) == [*expected, "checkpoint"][:steps]
         assert weight_bytes(tmp_path / "out") == weight_bytes(whole)
 
     def test_other_settings_are_not_mixed_in(self, model, tmp_path, monkeypatch):
@@ -376,25 +404,18 @@ class TestInterrupted:
             compress(model, tmp_path / "out", **{**BOTH, "bits": 3})
         assert compress(model, tmp_path / "out", **BOTH).skipped[-1] == "reference"
 
-    @pytest.mark.parametrize("writes", [1, 3, 6, 9, 12, 16, 20, 24])
-    def test_a_full_disk_leaves_no_output_and_the_work_goes_on(self, made, model, data, tmp_path, monkeypatch, writes):
-        real, count = os.fsync, 0
-
-        def fsync(descriptor):
-            nonlocal count
-            count += 1
-            if count >= writes:
-                raise OSError(errno.ENOSPC, "No space left on device")
-            real(descriptor)
-
+    def test_an_artefact_changed_between_two_runs_is_noticed(self, model, tmp_path, monkeypatch):
         with monkeypatch.context() as patched:
-            patched.setattr(os, "fsync", fsync)
-            with pytest.raises(OSError, match="No space left"):
-                compress(model, tmp_path / "out", data=data, windows=6, **BOTH)
+            patched.setattr(artefact, "verify", lambda *_: (_ for _ in ()).throw(_Killed()))
+            with pytest.raises(_Killed):
+                compress(model, tmp_path / "out", **BOTH)
+        file = tmp_path / "out.partial/model.safetensors"
+        content = bytearray(file.read_bytes())
+        content[-1] ^= 1  # of the same size, so that the journal has it for finished
+        file.write_bytes(content)
+        with pytest.raises(ArtefactError, match=r"cannot be read back .*Remove this folder and start anew"):
+            compress(model, tmp_path / "out", **BOTH)
         assert not (tmp_path / "out").exists()
-        assert not list(tmp_path.rglob("*.aside"))
-        compress(model, tmp_path / "out", data=data, windows=6, **BOTH)
-        assert weight_bytes(tmp_path / "out") == weight_bytes(made[0] / "out")
 
     @pytest.mark.parametrize("what", ["codes", "norm", "config"])
     def test_an_artefact_that_is_not_what_was_meant_is_not_declared_done(self, model, tmp_path, monkeypatch, what):

@@ -24,8 +24,12 @@ def clean(
     ] = None,
     on: Annotated[str | None, typer.Option("--on", help="Find duplicates by this field only.")] = None,
     id_: Annotated[str | None, typer.Option("--id", help="Field with ids; file#row if absent.")] = None,
-    label: Annotated[str | None, typer.Option("--label", help="Field with labels; removals whose labels disagree are named.")] = None,
-    finders: Annotated[str, typer.Option("--finders", "--find", help="Finders, with commas between them.")] = "exact,normalised,near",
+    label: Annotated[
+        str | None, typer.Option("--label", help="Field with labels; removals whose labels disagree are named.")
+    ] = None,
+    finders: Annotated[
+        str, typer.Option("--finders", "--find", help="Finders, with commas between them.")
+    ] = "exact,normalised,near",
     threshold: Annotated[
         float, typer.Option("--threshold", help="Share of 5-word sequences from which near texts are duplicates.")
     ] = 0.8,
@@ -41,7 +45,11 @@ def clean(
         str, typer.Option("--corrupt", help="stop at a record that cannot be read, or reject it and go on.")
     ] = "stop",
     allow_large: Annotated[
-        bool, typer.Option("--allow-large", help="Go on where a source of 1,000 records or more loses over half, to near duplicates or for having no text.")
+        bool,
+        typer.Option(
+            "--allow-large",
+            help="Go on where a source of 1,000 records or more loses over half, to near duplicates or for having no text.",
+        ),
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Find and count; write nothing.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a finished OUT.")] = False,

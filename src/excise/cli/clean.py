@@ -48,7 +48,7 @@ def clean(
         bool,
         typer.Option(
             "--allow-large",
-            help="Go on where a source of 1,000 records or more loses over half, to near duplicates or for having no text.",
+            help="Go on where a source of 1,000 or more loses over half, to near duplicates or for lack of text.",
         ),
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Find and count; write nothing.")] = False,

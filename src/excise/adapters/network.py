@@ -16,7 +16,7 @@ from excise.adapters.roles import role_map
 from excise.adapters.skeleton import Weights
 from excise.errors import InputError
 from excise.model import Block, MatrixView, Role, check_tokens
-from excise.weights.layout import check_stored, read_layouts
+from excise.weights.layout import AGAIN, check_stored, read_layouts
 
 
 def whole(checkpoint: Checkpoint, kind: Any) -> Any:
@@ -34,11 +34,15 @@ def whole(checkpoint: Checkpoint, kind: Any) -> Any:
         stored = {name: (entry.dtype, entry.shape) for name, entry in checkpoint.entries.items()}
         check_stored(read_layouts(checkpoint.config["quantization_config"]), stored, folder)
     with quiet():
-        network, report = kind.from_pretrained(folder, dtype="auto", local_files_only=True, output_loading_info=True)
+        network, report = kind.from_pretrained(
+            folder, dtype="auto", local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True
+        )
     if missing := sorted(report["missing_keys"]):
         raise InputError(
             f"{len(missing)} tensors are missing, the first is {missing[0]}. Copy the checkpoint again", folder
         )
+    for name, held, expected in sorted(report["mismatched_keys"]):
+        raise InputError(f"{name} is {list(held)}, but config.json makes it {list(expected)}. {AGAIN}", folder)
     return network.eval()
 
 

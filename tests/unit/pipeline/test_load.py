@@ -96,9 +96,10 @@ def test_saving_a_packed_model_gives_the_same_tensors(checkpoint, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["Llama"])
-def test_a_plain_checkpoint_loads_as_well(checkpoint):
+def test_a_plain_checkpoint_loads_as_well(checkpoint, capsys):
     original, _, _ = checkpoint
     model = excise.load(original)
+    assert capsys.readouterr().err == ""  # no bars of others
     assert model.dtype == torch.bfloat16
     assert not any(isinstance(m, PackedLinear) for m in model.modules())
     assert torch.equal(logits(excise.load(original, dense=True)), logits(model))
@@ -221,6 +222,11 @@ class TestDamage:
     def test_a_plain_tensor_that_is_missing(self, out):
         self.change(out, **{"model.norm.weight": None})
         self.refused(out, "1 tensors are missing, the first is model.norm.weight", by_transformers=False)
+
+    def test_a_plain_tensor_of_another_size(self, out):
+        self.change(out, **{"model.norm.weight": torch.ones(3, dtype=torch.bfloat16)})
+        told = r"model.norm.weight is \[3\], but config.json makes it \[64\]"
+        self.refused(out, told, by_transformers=False)
 
     def test_no_checkpoint_at_all(self, tmp_path):
         with pytest.raises(InputError, match="no model here"):

@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -230,22 +230,17 @@ def cuts_in(path: Path, source: str) -> Iterator[Cut]:
                 yield Cut(row["start"], row["original"], row["replacement"])
 
 
-def write_decisions(folder: Path, decisions: pa.Table) -> Path:
-    """Write DECISIONS; the same rows give the same bytes."""
-    path = folder / "decisions.parquet"
-    with path.open("wb") as file:
-        pq.write_table(decisions.cast(DECISIONS), file, compression="zstd")
-    return path
+def write_decisions(decisions: pa.Table, file: IO[bytes]) -> None:
+    """Write DECISIONS as decisions.parquet; the same rows give the same bytes."""
+    pq.write_table(decisions.cast(DECISIONS), file, compression="zstd")
 
 
-def write_sources(folder: Path, sources: Iterable[tuple[Source, Mapping[str, Any]]]) -> Path:
+def write_sources(sources: Iterable[tuple[Source, Mapping[str, Any]]], file: IO[bytes]) -> None:
     """Write sources.json: each source and how it is restored.
 
     Args:
-        folder: The ledger.
         sources: With each, plain JSON values: `restore` ('same', 'cuts', 'original' or 'content'), and what that needs.
+        file: Where to.
     """
-    path = folder / "sources.json"
     listing = [{**s.as_dict(), "path": Path(s.path).name, **how} for s, how in sources]
-    path.write_text(json.dumps(listing, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return path
+    file.write(json.dumps(listing, indent=1, ensure_ascii=False).encode() + b"\n")

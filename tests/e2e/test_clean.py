@@ -178,10 +178,10 @@ def test_unreadable_records_go_to_the_ledger_and_come_back(corpus, capsys):
         (["corpus.jsonl", "-o", "out", "--text", "a", "--on", "b"], "Give one of them"),
         (["corpus.jsonl", "-o", "out", "--on", "zzz"], "has no field 'zzz'"),
         (["missing.jsonl", "-o", "out"], "missing.jsonl: no such file"),
-        (["full/data/x.jsonl", "-o", "full"], "which holds the input"),
+        (["full/data/x.jsonl", "-o", "full"], "is or holds the input"),
         (["corpus.jsonl", "-o", "full"], "full exists already"),
         (["corpus.jsonl", "-o", "full", "--overwrite"], "was not made by this command"),
-        (["corpus.jsonl", "-o", "corpus.jsonl", "--overwrite"], "which holds the input"),
+        (["corpus.jsonl", "-o", "corpus.jsonl", "--overwrite"], "is or holds the input"),
     ],
 )
 def test_mistakes_are_told_and_change_nothing(corpus, capsys, arguments, told):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 import time
@@ -23,7 +22,7 @@ from excise.corpus import Source
 from excise.data import near
 from excise.errors import GuardRailError, SettingError, UserError
 from excise.evidence import report
-from excise.journal import Journal, Progress, silent, written_aside
+from excise.journal import Journal, Progress, silent, write_json, written_aside
 from excise.ledger import write_decisions, write_sources
 from excise.pipeline.clean_evidence import evidence_of
 from excise.pipeline.study import FINDERS, Study, study
@@ -120,9 +119,8 @@ def clean(
     if out is None:
         raise SettingError("out is not given; name the folder to make, or ask for a dry run.")
     target = Path(os.path.abspath(out))  # noqa: PTH100 - resolve() would follow a linked OUT
-    _refuse_overlap(data, target)
-    beside = [target.with_name(target.name + end) for end in ("", ".partial", ".replaced")]
-    inputs = find(data, without=beside, progress=progress)
+    inputs = find(data, without=[target, target.with_name(target.name + ".partial")], progress=progress)
+    read = [one.path for one in inputs.files]
     began = time.monotonic()
     fingerprint = {
         "command": "clean",
@@ -135,7 +133,7 @@ def clean(
         "id": id,
         "label": label,
     }
-    with Journal(target, fingerprint, "ledger", overwrite=overwrite, progress=progress) as journal:
+    with Journal(target, fingerprint, "ledger", inputs=read, overwrite=overwrite, progress=progress) as journal:
         try:
             found = study(inputs, journal.work, fields, settings, journal.step, progress)
             if found.stop is not None and not allow_large:
@@ -146,23 +144,11 @@ def clean(
             raise
         evidence = evidence_of(found, settings, fields, written, inputs.skipped)
         evidence["seconds"] = round(time.monotonic() - began, 2)
-        with written_aside(journal.folder / "evidence.json") as file:
-            file.write(json.dumps(evidence, indent=1, ensure_ascii=False).encode() + b"\n")
+        write_json(journal.folder / "evidence.json", evidence)
         report.write(journal.folder / "report.html", evidence)
         skipped = tuple(journal.skipped)
         journal.finish()
     return CleanResult(Path(out), evidence, skipped)
-
-
-def _refuse_overlap(data: str | Path | Sequence[str | Path], target: Path) -> None:
-    """Refuse an input inside OUT, which finishing would replace.
-
-    Raises:
-        SettingError: It is.
-    """
-    for entry in [data] if isinstance(data, str | Path) else data:
-        if Path(os.path.abspath(entry)).is_relative_to(target):  # noqa: PTH100
-            raise SettingError(f"out is {target}, which holds the input {entry}; name another output.")
 
 
 def _checked(finders: Sequence[str], threshold: float, keep: str, restore: str, corrupt: str) -> dict[str, Any]:
@@ -206,12 +192,13 @@ def _write(
     """Ledger and cleaned files; by source, how it is restored and at what price."""
     ledger, data, gone = journal.folder / "ledger", journal.folder / "data", found.gone()
     sources = found.reading.corpus.sources
-    removed = ledger / "removed.parquet"
+    decisions, removed = ledger / "decisions.parquet", ledger / "removed.parquet"
 
-    def decisions() -> None:
-        write_decisions(ledger, found.decisions)
+    def decide() -> None:
+        with written_aside(decisions) as file:
+            write_decisions(found.decisions, file)
 
-    journal.step("decisions", decisions, [ledger / "decisions.parquet"])
+    journal.step("decisions", decide, [decisions])
     cut = journal.step("removed records", lambda: collect(found.reading, gone, removed), [removed])
     contents = found.reading.contents
     written: dict[str, Any] = {}
@@ -233,5 +220,6 @@ def _write(
     progress("writing", done, total)
     shared = {"folder": inputs.folder, "id_field": fields.id}
     extras = [{**written[s.name], "content": c.fingerprint, **shared} for s, c in zip(sources, contents, strict=True)]
-    write_sources(ledger, zip(sources, extras, strict=True))
+    with written_aside(ledger / "sources.json") as file:
+        write_sources(zip(sources, extras, strict=True), file)
     return written

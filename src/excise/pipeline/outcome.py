@@ -128,9 +128,8 @@ def write(
 ) -> None:
     """Write ledger, evidence, report and recipe into OUT/excise."""
     home = folder / "excise"
-    ledger = home / "ledger"
-    ledger.mkdir(parents=True, exist_ok=True)
-    write_decisions(ledger, _decisions(model, rows, found["settings"]))
+    with written_aside(home / "ledger" / "decisions.parquet") as file:
+        write_decisions(_decisions(model, rows, found["settings"]), file)
     write_json(home / "evidence.json", found)
     with written_aside(home / "recipe.yaml") as file:
         file.write(yaml.safe_dump(dict(recipe), sort_keys=False, allow_unicode=True).encode())

@@ -38,7 +38,7 @@ compiled = time.perf_counter()
 unicode.points()
 tabled = time.perf_counter()
 
-_WORD = re.compile(r"\w+")
+_TOKEN = re.compile(r"\w+|[^\w\s.,:;!?'\"()\[\]{}\u2010-\u2027\u3001-\u3011]")
 _BATCH = 8192
 
 
@@ -123,10 +123,10 @@ def on_disk(texts: list[str], folder: Path) -> Corpus:
 
 
 def similarity(a: str, b: str) -> float:
-    """Jaccard similarity of the sets of 5-word shingles, in plain Python."""
+    """Jaccard similarity of the sets of shingles of 5 words or symbols, in plain Python; marks and rare signs aside."""
     sets = []
     for one in (a, b):
-        words = _WORD.findall(one.lower())
+        words = _TOKEN.findall(one.lower())
         width = min(5, len(words))
         sets.append({tuple(words[i : i + width]) for i in range(len(words) - width + 1)})
     return len(sets[0] & sets[1]) / max(1, len(sets[0] | sets[1]))

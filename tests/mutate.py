@@ -305,6 +305,13 @@ MUTANTS = [
         f"{NEAR}::test_symbols_are_not_overlooked",
     ),
     Mutant(
+        "operators are tokens",
+        "data/unicode.py",
+        r'_OPERATORS = "#%&*-/@\\\u066a\u0609\u2030\u060a\u2031"',
+        r'_OPERATORS = "#%&*/@\\\u066a\u0609\u2030\u060a\u2031"',
+        f"{NEAR}::test_symbols_are_not_overlooked",
+    ),
+    Mutant(
         "Jaccard |A & B| / |A | B|",
         "data/kernels.py",
         "both / (size - both)",

@@ -12,6 +12,11 @@ ALONE = (
     "HIRAGANA", "KATAKANA", "HENTAIGANA", "VERTICAL KANA", "COMBINING KATAKANA", "BOPOMOFO", "THAI", "LAO", "KHMER",
     "MYANMAR", "YI SYLLABLE", "TAI LE", "NEW TAI LUE", "TAI THAM", "TAI VIET", "BALINESE", "JAVANESE",
 )  # fmt: skip
+#: Names of the punctuation that carries meaning, and how those of percent in any script end.
+OPERATORS = (
+    "NUMBER SIGN", "AMPERSAND", "ASTERISK", "HYPHEN-MINUS", "SOLIDUS", "REVERSE SOLIDUS", "COMMERCIAL AT",
+)  # fmt: skip
+SHARES = ("PERCENT SIGN", "PER MILLE SIGN", "PER TEN THOUSAND SIGN")
 
 
 def folded(text: str) -> str:
@@ -34,7 +39,8 @@ def tokens(text: str) -> list[str]:
         letter = c == "_" or unicodedata.category(c)[0] in "LMN"
         letter &= not 0xFE00 <= ord(c) < 0xFE10 and ord(c) < 0x40000
         alone = letter and unicodedata.name(c, "").startswith(ALONE)
-        alone |= c in "+-*/%<>=#&@\\" or (unicodedata.category(c)[0] == "S" and ord(c) < 0x20000)
+        alone |= unicodedata.category(c)[0] == "S"
+        alone |= unicodedata.name(c, "") in OPERATORS or unicodedata.name(c, "").endswith(SHARES)
         if letter and not alone:
             word += c
             continue

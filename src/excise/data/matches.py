@@ -18,6 +18,10 @@ EQUALITIES = ("exact", "normalised")
 def reason(finder: str, redundancy: float, partner: str) -> str:
     """Why a record can go.
 
+    Equal sets of shingles are the same words in the same order, whatever the length of the texts, unless they repeat
+    themselves: "a a a a a a" and "a a a a a a a" have the same one. Fewer than five words are one sequence, so short
+    texts match only so.
+
     Args:
         finder: exact, normalised or near.
         redundancy: Similarity in [0, 1]; percents are rounded down, so that only equal sets share 100 %.
@@ -28,7 +32,7 @@ def reason(finder: str, redundancy: float, partner: str) -> str:
     if finder == "normalised":
         return f"has the same text as {partner} but for case, white space and Unicode form"
     if redundancy == 1:
-        return f"shares all of its word sequences with {partner}"
+        return f"has the same words as {partner} but for punctuation or repetition"
     return f"shares {math.floor(100 * redundancy)} % of its 5-word sequences with {partner}"
 
 

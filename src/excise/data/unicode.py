@@ -2,8 +2,9 @@
 
 Folding is lower case and NFKC. Tokens are words of letters, marks and numbers; in scripts that put no blanks between
 words (Han, kana, Thai, Lao, Khmer, Myanmar, …) every code point is a token, for a Chinese text split at blanks is one
-token and repeats nothing. Hangul has blanks and stays words. Symbols and operators are tokens by
-themselves, or -8 and 8, x > y and x < y, C++ and C would be one text; other punctuation separates.
+token and repeats nothing. Hangul has blanks and stays words. Symbols (category S) and the few punctuation signs that
+carry meaning are tokens by themselves, or -8 and 8, x > y and x < y, C++ and C would be one text. Other punctuation
+separates: stops, commas, quotes, brackets, dashes, those of Chinese and Japanese.
 """
 
 import unicodedata
@@ -41,8 +42,9 @@ _ALONE = (
     (0x1AFF0, 0x1B16F),  # kana
     (_HAN_PLANES, _PLANES - 1),  # Han
 )
-#: Punctuation that changes what is said, as the symbols (category S) do.
-_OPERATORS = "#%&*-/@\\"
+#: Punctuation that changes what is said, as symbols do. The last five: percent in Arabic, per mille, per ten thousand.
+#: Full-width and small forms fold to these.
+_OPERATORS = "#%&*-/@\\\u066a\u0609\u2030\u060a\u2031"
 _SURROGATES = slice(0xD800, 0xE000)
 _VARIATION_SELECTORS = slice(0xFE00, 0xFE10)
 

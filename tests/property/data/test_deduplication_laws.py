@@ -12,7 +12,9 @@ from excise.finding import Finding, table_of
 
 KNOWN = st.characters(exclude_categories=("Cs", "Cn", "Co"))  # what Python and Arrow both know
 TEXT = st.text(KNOWN, max_size=60)
-MIXED = st.text(st.sampled_from("aB é\u0301中文，。กา가ᄀ\u1161①½ﬁ\u3000\u00a0\u2028 \t_9-😀\ufe0fﾊﾟΣİ𠀀"), max_size=60)
+MIXED = st.text(
+    st.sampled_from("aB é\u0301中文，。กา가ᄀ\u1161①½ﬁ\u3000\u00a0\u2028 \t_9-+%＜‰—😀\ufe0fﾊﾟΣİ𠀀"), max_size=60
+)
 
 
 def long(*texts):

@@ -235,5 +235,23 @@ def test_orphans_come_back():
     ],
 )
 def test_symbols_are_not_overlooked(one, other):
-    found = pa.concat_tables(near.find(Corpus.from_texts([one, other]), near.NearSettings(0.8)))
-    assert found.num_rows == 0
+    assert found([one, other]).num_rows == 0
+    assert found([one, one, other, other])["position"].to_pylist() == [1, 3]
+
+
+def test_hyphenated_prose_with_a_changed_word_is_found():
+    text = " ".join(f"well-known{i} half-truths{i}, state-of-the-art{i} (or so-called) e-mail{i}." for i in range(6))
+    other = text.replace("known3", "loved3")
+    table = found([text, "a long-term, far-reaching plan", other])
+    assert table["position"].to_pylist() == [2]
+    assert table["redundancy"].to_pylist() == [text_oracle.jaccard(text, other)]
+    assert 0.8 <= text_oracle.jaccard(text, other) < 1
+
+
+def test_equal_words_are_told_so_however_short_the_text():
+    table = found(["Yes.", "yes!", "one, two; three four five six", "one two three four five six", "a " * 6, "a " * 7])
+    assert list(zip(table["position"].to_pylist(), table["reason"].to_pylist(), strict=True)) == [
+        (1, "has the same words as memory#0 but for punctuation or repetition"),
+        (3, "has the same words as memory#2 but for punctuation or repetition"),
+        (5, "has the same words as memory#4 but for punctuation or repetition"),
+    ]

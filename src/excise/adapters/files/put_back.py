@@ -103,6 +103,6 @@ def _by_undo(kept: Path, ledger: Ledger, source: Mapping[str, Any], to: Path) ->
         ):
             raise ArtefactError(f"what was put together for {name} is not the original; nothing was written")
 
-    with written_aside(to, prove) as file, encoded(file, compression) as sink:
-        for piece in pieces():
-            sink.write(piece)
+    with written_aside(to, prove) as file:
+        for piece in encoded(pieces(), compression):
+            file.write(piece)

@@ -211,12 +211,16 @@ def _write_bytes(source: Source, content: Content, path: Path, ledger: Path, tol
         if digest.hexdigest() != content.fingerprint:
             raise ArtefactError(f"{source.name}: the original could not be rebuilt from what was written")
 
-    with written_aside(path, prove) as file, encoded(file, source.compression) as sink:
+    def cleaned() -> Iterator[bytes | memoryview]:
         done = 0
         for piece in replay(decoded(Path(source.path), source.compression, source.name, size=_PIECE), cuts()):
-            sink.write(piece)
+            yield piece
             done += len(piece)
             told(done)
+
+    with written_aside(path, prove) as file:
+        for piece in encoded(cleaned(), source.compression):
+            file.write(piece)
 
 
 def _write_rows(source: Source, gone: Int64s, path: Path, rows: Path) -> int:

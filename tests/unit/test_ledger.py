@@ -20,7 +20,8 @@ def made(folder, *rows):
         }
         for n, (i, p) in enumerate(rows)
     ]
-    write_decisions(folder, pa.Table.from_pylist(table, schema=DECISIONS))
+    with (folder / "decisions.parquet").open("wb") as file:
+        write_decisions(pa.Table.from_pylist(table, schema=DECISIONS), file)
 
 
 def test_explain_finds_a_record_and_those_that_went_for_it(tmp_path):

@@ -44,6 +44,7 @@ def test_prints_the_table_and_writes_beside_the_model(made, small):
     assert "Smaller: 0." in result.stdout
     assert f"Report: {small / 'excise' / 'compare.html'}" in result.stdout
     assert "quality, both models on the same text" in result.stderr
+    assert "%|" not in result.stderr  # no bars of others
     told = json.loads((small / "excise" / "compare.json").read_text())
     assert told["measures"]["nonzeros"]["after"] < told["measures"]["nonzeros"]["before"]
     assert told["measures"]["parameters"]["ratio"] == 1, "logical parameters, also of packed weights"

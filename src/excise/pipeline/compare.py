@@ -19,7 +19,7 @@ from excise.errors import InputError, OutputError, SettingError
 from excise.evidence import goals as goals_
 from excise.evidence import report, size
 from excise.evidence.compare import Evidence, doubts_of, measures_of, verdict_of
-from excise.journal import Journal, Progress, fingerprint_of, silent, written_aside
+from excise.journal import Journal, Progress, fingerprint_of, silent, write_json
 from excise.pipeline import measuring
 
 if TYPE_CHECKING:
@@ -262,6 +262,5 @@ def _preflight(folder: Path, after: Any, overwrite: bool) -> None:
 
 def _write(folder: Path, data: str, page: str, evidence: Evidence) -> None:
     plain = evidence.as_dict()
-    with written_aside(folder / data) as file:
-        file.write((json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    write_json(folder / data, plain)
     report.write(folder / page, plain)

@@ -175,7 +175,7 @@ class Ledger:
         stages = [home.parent for pattern in ("*/ledger", "*/excise/ledger") for home in sorted(out.glob(pattern))]
         if stages and not inner.is_dir() and not (out / "ledger").is_dir():
             named = ", ".join(str(s.parent if s.name == "excise" else s) for s in stages)
-            raise InputError(f"this is the output of a run; ask one of its stages: {named}", out)
+            raise InputError(f"no ledger here, but below; ask one of these: {named}", out)
         return Ledger(inner if inner.is_dir() else out / "ledger")
 
     def explain(self, locus: str) -> list[dict[str, Any]]:

@@ -42,5 +42,5 @@ def test_diff_tells_two_ledgers_apart(tmp_path):
 def test_a_runs_output_names_its_stages(tmp_path):
     made(tmp_path / "clean" / "ledger")
     made(tmp_path / "small" / "excise" / "ledger")
-    with pytest.raises(InputError, match=r"ask one of its stages: .*/clean, .*/small"):
+    with pytest.raises(InputError, match=r"ask one of these: .*/clean, .*/small"):
         Ledger.of_output(tmp_path)

@@ -27,13 +27,13 @@ class Verdict:
     Attributes:
         position: int64 [n], ascending: the records that go.
         partner: int64 [n]: a record that stays and that it matches.
-        finder: [n] names.
+        finder: [n] names, as Python strings.
         redundancy: float64 [n]: the similarity to the partner.
     """
 
     position: NDArray[np.int64]
     partner: NDArray[np.int64]
-    finder: list[str]
+    finder: NDArray[np.object_]
     redundancy: NDArray[np.float64]
 
 
@@ -71,11 +71,12 @@ def resolve(findings: pa.Table, rank: NDArray[np.int64]) -> Verdict:
         findings: FINDINGS in any order; those without a partner say nothing about who stays.
         rank: [records], as of `ranks`.
 
-    Cost: O(findings log findings); memory proportional to findings, not to records.
+    Cost: O(findings log findings); about 150 bytes of memory a finding, none a record.
     """
     findings = findings.filter(pc.is_valid(findings["partner_position"]))
-    finder = np.array(findings["finder"].to_pylist(), dtype=np.str_)
-    redundancy = findings["redundancy"].to_numpy()
+    others = sorted(set(pc.unique(findings["finder"]).to_pylist()) - set(EQUALITIES))
+    names = np.array([*EQUALITIES, *others], object)
+    finder = pc.index_in(findings["finder"], pa.array(names, pa.string())).to_numpy()
     # A node is a record that a finding names; nodes are numbered from the best rank down.
     ends = np.concatenate([findings[name].to_numpy() for name in ("position", "partner_position")])
     records = np.unique(ends)
@@ -83,25 +84,22 @@ def resolve(findings: pa.Table, rank: NDArray[np.int64]) -> Verdict:
     node = np.argsort(records)[np.searchsorted(np.sort(records), ends)]
     left, right = node[: len(findings)], node[len(findings) :]
 
-    exact, equal = finder == EQUALITIES[0], np.isin(finder, EQUALITIES)
+    exact, equal = finder == 0, finder < len(EQUALITIES)
     same_bytes = _heads(len(records), left[exact], right[exact])
     head = _heads(len(records), left[equal], right[equal])
-    anchors = _anchors(head[left[~equal]], head[right[~equal]], redundancy[~equal], finder[~equal])
+    one, other = head[left[~equal]], head[right[~equal]]
+    worse, better = np.maximum(one, other), np.minimum(one, other)
+    similarity, name = findings["redundancy"].to_numpy()[~equal], finder[~equal]
+    anchor = _anchors(len(records), worse, better, similarity, name)
 
-    gone: list[tuple[int, int, str, float]] = []
-    for this, top in enumerate(head.tolist()):
-        if top in anchors:
-            partner, similarity, name = anchors[top]
-            gone.append((this, partner, name, similarity))
-        elif top != this:
-            gone.append((this, top, EQUALITIES[int(same_bytes[this] != same_bytes[top])], 1.0))
-    gone.sort(key=lambda row: int(records[row[0]]))
-    return Verdict(
-        position=records[np.array([row[0] for row in gone], np.int64)],
-        partner=records[np.array([row[1] for row in gone], np.int64)],
-        finder=[row[2] for row in gone],
-        redundancy=np.array([row[3] for row in gone], np.float64),
-    )
+    gone = np.flatnonzero((anchor[head] >= 0) | (head != np.arange(len(records))))
+    gone = gone[np.argsort(records[gone])]
+    partner, redundancy = head[gone], np.ones(len(gone))
+    told = (same_bytes[gone] != same_bytes[partner]).astype(np.int64)
+    nearly = anchor[partner] >= 0
+    match = anchor[partner[nearly]]
+    partner[nearly], redundancy[nearly], told[nearly] = better[match], similarity[match], name[match]
+    return Verdict(records[gone], records[partner], names[told], redundancy)
 
 
 def _heads(count: int, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -117,19 +115,21 @@ def _heads(count: int, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDA
 
 
 def _anchors(
-    left: NDArray[np.int64], right: NDArray[np.int64], redundancy: NDArray[np.float64], finder: NDArray[np.str_]
-) -> dict[int, tuple[int, float, str]]:
-    """For each node that goes: the staying node it matches best, how well, and who found it."""
-    worse, better = np.maximum(left, right), np.minimum(left, right)
+    count: int,
+    worse: NDArray[np.int64],
+    better: NDArray[np.int64],
+    redundancy: NDArray[np.float64],
+    finder: NDArray[np.int32],
+) -> NDArray[np.int64]:
+    """For each node its best match with a node that stays, as an index into the matches; -1 where the node stays."""
     order = np.lexsort((finder, better, -redundancy, worse))
     order = order[worse[order] != better[order]]
-    anchors: dict[int, tuple[int, float, str]] = {}
-    columns = (column[order].tolist() for column in (worse, better, redundancy, finder))
-    for this, other, similarity, name in zip(*columns, strict=True):
+    anchors = [-1] * count
+    for index, this, other in zip(order.tolist(), worse[order].tolist(), better[order].tolist(), strict=True):
         # Every match of `other` with a better node came before: whether it stays is settled.
-        if this not in anchors and other not in anchors:
-            anchors[this] = (other, similarity, name)
-    return anchors
+        if anchors[this] < 0 and anchors[other] < 0:
+            anchors[this] = index
+    return np.array(anchors, np.int64)
 
 
 #: What the reason of a removal ends with where the two records are labelled differently.
@@ -153,6 +153,8 @@ def decide(findings: pa.Table, corpus: Corpus, policy: str = "first") -> pa.Tabl
 
     Raises:
         SettingError: No such policy.
+
+    Cost: As of `resolve`, and about 500 bytes of memory a removal, most of it for its sentence.
     """
     verdict = resolve(findings, ranks(corpus, policy))
     positions = np.union1d(verdict.position, verdict.partner)
@@ -162,11 +164,12 @@ def decide(findings: pa.Table, corpus: Corpus, policy: str = "first") -> pa.Tabl
     partners = found["id"].take(there).to_pylist()
     labels = zip(found["label"].take(here).to_pylist(), found["label"].take(there).to_pylist(), strict=True)
     told = zip(verdict.finder, verdict.redundancy.tolist(), partners, labels, strict=True)
+    names = pa.array([source.name for source in corpus.sources], pa.string())
     columns = {
         "id": found["id"].take(here),
-        "source": [corpus.sources[corpus.source_of(p)].name for p in verdict.position.tolist()],
+        "source": names.take(pa.array(map(corpus.source_of, verdict.position.tolist()), pa.int64())),
         "row": found["row"].take(here),
-        "action": ["drop"] * len(partners),
+        "action": pa.repeat("drop", len(partners)),
         "finder": verdict.finder,
         "partner": partners,
         "redundancy": verdict.redundancy,

@@ -1,10 +1,10 @@
 """Guard rails: removals so large that they are more likely a mistake than redundancy."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from excise.corpus import Corpus
 from excise.data.matches import EQUALITIES
@@ -44,24 +44,20 @@ def guard(decisions: pa.Table, corpus: Corpus, blank: Sequence[int]) -> Rails:
     stops: list[str] = []
     if decisions.num_rows == 0 and len(corpus):
         warnings.append("Nothing was found: no record repeats another. Check that the text field is the right one.")
-    sources, finders, partners = (decisions[name].to_pylist() for name in ("source", "finder", "partner"))
-    lost = Counter(sources)
-    lost_near = Counter(s for s, finder in zip(sources, finders, strict=True) if finder not in EQUALITIES)
+    nearly = pc.invert(pc.is_in(decisions["finder"], pa.array(EQUALITIES)))
+    counts, counts_near = _counts(decisions["source"]), _counts(decisions["source"].filter(nearly))
     for source, without in zip(corpus.sources, blank, strict=True):
-        if lost[source.name] > SOURCE_LOSS * source.records:
-            share = 100 * lost[source.name] / source.records
-            warnings.append(f"{source.name} loses {lost[source.name]:,} of {source.records:,} records ({share:.1f} %).")
-        if source.records >= SOURCE_RECORDS and lost_near[source.name] > SOURCE_LOSS * source.records:
-            stops.append(
-                f"near duplicates are {lost_near[source.name]:,} of the {source.records:,} records of {source.name}"
-            )
-        if source.records >= SOURCE_RECORDS and min(without, lost[source.name]) > SOURCE_LOSS * source.records:
+        lost, lost_near = counts.get(source.name, 0), counts_near.get(source.name, 0)
+        if lost > SOURCE_LOSS * source.records:
+            share = 100 * lost / source.records
+            warnings.append(f"{source.name} loses {lost:,} of {source.records:,} records ({share:.1f} %).")
+        if source.records >= SOURCE_RECORDS and lost_near > SOURCE_LOSS * source.records:
+            stops.append(f"near duplicates are {lost_near:,} of the {source.records:,} records of {source.name}")
+        if source.records >= SOURCE_RECORDS and min(without, lost) > SOURCE_LOSS * source.records:
             stops.append(f"{without:,} of the {source.records:,} records of {source.name} have an empty text")
-    for partner, followers in sorted(Counter(partners).items(), key=lambda item: (-item[1], str(item[0])))[:5]:
-        if followers + 1 > max(CLUSTER_SHARE * len(corpus), CLUSTER_RECORDS):
-            warnings.append(
-                f"{followers:,} records go in favour of {partner}: more than 1 % of the corpus in one cluster."
-            )
+    large = _counts(decisions["partner"], above=max(CLUSTER_SHARE * len(corpus), CLUSTER_RECORDS) - 1)
+    for partner, followers in sorted(large.items(), key=lambda item: (-item[1], item[0]))[:5]:
+        warnings.append(f"{followers:,} records go in favour of {partner}: more than 1 % of the corpus in one cluster.")
     stop = None
     if stops:
         stop = (
@@ -69,3 +65,10 @@ def guard(decisions: pa.Table, corpus: Corpus, blank: Sequence[int]) -> Rails:
             "--dry-run, raise --threshold or compare another field, or give --allow-large to remove them."
         )
     return Rails(tuple(warnings), stop)
+
+
+def _counts(column: pa.ChunkedArray, above: float = 0) -> dict[str, int]:
+    """How often each value comes, of those that come more often than `above`."""
+    values, counts = pc.value_counts(column).flatten()
+    often = pc.greater(counts, above)
+    return dict(zip(values.filter(often).to_pylist(), counts.filter(often).to_pylist(), strict=True))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from excise.adapters.files.find import Inputs
 from excise.adapters.files.layouts import Fields
-from excise.adapters.files.read import Reading, Step, read
+from excise.adapters.files.read import Reading, Step, numbered, read
 from excise.corpus import Corpus
 from excise.data import exact, keep, near, rails
 from excise.finding import FINDINGS
@@ -152,29 +152,24 @@ def _read(path: Path) -> pa.Table:
 
 def _with_rejects(reading: Reading, decided: pa.Table) -> pa.Table:
     """Decisions and unreadable records together, in the order of the corpus."""
-    order = {source.name: index for index, source in enumerate(reading.corpus.sources)}
-    tables = [decided]
-    for index, source in enumerate(reading.corpus.sources):
-        rows = reading.rejects_of(index).to_pylist()
-        if rows:
-            tables.append(
-                pa.Table.from_pylist(
-                    [
-                        {
-                            "id": f"{source.name}#{row['row']}",
-                            "source": source.name,
-                            "row": row["row"],
-                            "action": "reject",
-                            "finder": "reader",
-                            "partner": None,
-                            "redundancy": 1.0,
-                            "reason": f"line {row['line']}: {row['reason']}",
-                        }
-                        for row in rows
-                    ],
-                    schema=DECISIONS,
-                )
-            )
-    table = pa.concat_tables(tables)
-    places = np.array([order[name] for name in table["source"].to_pylist()], np.int64)
-    return table.take(pa.array(np.lexsort((table["row"].to_numpy(), places)))).combine_chunks()
+    sources = reading.corpus.sources
+    table = pa.concat_tables([decided, *(_rejected(s.name, reading.rejects_of(i)) for i, s in enumerate(sources))])
+    places = pc.index_in(table["source"], pa.array([source.name for source in sources], pa.string()))
+    return table.take(pa.array(np.lexsort((table["row"].to_numpy(), places.to_numpy())))).combine_chunks()
+
+
+def _rejected(source: str, rejects: pa.Table) -> pa.Table:
+    """DECISIONS on the records of a source that could not be read."""
+    count, rows = rejects.num_rows, rejects["row"].combine_chunks()
+    lines = pc.cast(rejects["line"].combine_chunks(), pa.string())
+    columns = {
+        "id": numbered(source, rows.to_numpy()),
+        "source": pa.repeat(source, count),
+        "row": rows,
+        "action": pa.repeat("reject", count),
+        "finder": pa.repeat("reader", count),
+        "partner": pa.nulls(count, pa.string()),
+        "redundancy": pa.repeat(1.0, count),
+        "reason": pc.binary_join_element_wise("line ", lines, ": ", rejects["reason"].combine_chunks(), ""),
+    }
+    return pa.table(columns, schema=DECISIONS)

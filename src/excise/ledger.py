@@ -176,7 +176,10 @@ class Ledger:
         if stages and not inner.is_dir() and not (out / "ledger").is_dir():
             named = ", ".join(str(s.parent if s.name == "excise" else s) for s in stages)
             raise InputError(f"no ledger here, but below; ask one of these: {named}", out)
-        return Ledger(inner if inner.is_dir() else out / "ledger")
+        ledger = Ledger(inner if inner.is_dir() else out / "ledger")
+        if not inner.is_dir() and not (ledger.folder / "sources.json").is_file():
+            raise InputError("the ledger is damaged: this is gone. Bring it back", ledger.folder / "sources.json")
+        return ledger
 
     def explain(self, locus: str) -> list[dict[str, Any]]:
         """Every decision about this record or tensor, or in favour of it."""

@@ -138,6 +138,24 @@ def test_the_users_own_ids(corpus, capsys):
     assert "an id here is a value of 'n'" in said(capsys)
 
 
+def test_any_id_of_the_users_can_be_asked_for(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    ids = ["a b", "http://x:80/#7", "b.jsonl#0", " ", "-1", "名前"]
+    lines = [json.dumps({"key": i, "text": "the very same"}) for i in ids]
+    Path("b.jsonl").write_text("\n".join([*lines[:2], '{"key": "broken', *lines[2:]]) + "\n")
+    assert main(["clean", "b.jsonl", "-o", "out", "--id", "key", "--corrupt", "reject"]) == 0
+    capsys.readouterr()
+    for one in ids:
+        assert main(["explain", "out", "--json", "--", one]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert (told["id"], told["text"]) == (one, "the very same")
+        assert told["fate"] == ("kept" if one == ids[0] else "removed")
+    assert main(["explain", "out", "b.jsonl#2", "--json"]) == 0  # it has no id that could be read
+    told = json.loads(capsys.readouterr().out)
+    assert (told["fate"], told["text"]) == ("rejected", '{"key": "broken')
+    assert told["reason"].startswith("line 3: ")
+
+
 def test_an_unknown_id_is_met_with_help(corpus, capsys):
     main(["clean", "corpus.jsonl", "-o", "out"])
     capsys.readouterr()
@@ -211,15 +229,17 @@ def test_an_edited_file_is_not_taken_for_the_cleaned_one(corpus, capsys):
 
 
 @pytest.mark.parametrize("name", ["decisions.parquet", "removed.parquet", "sources.json"])
-@pytest.mark.parametrize("damage", [b"", b"zz", b"[{}]", b"[", b"PAR1"])
+@pytest.mark.parametrize("damage", [None, b"", b"zz", b"[{}]", b"[", b"PAR1"])
 def test_a_damaged_ledger_is_named(corpus, capsys, name, damage):
     main(["clean", "corpus.jsonl", "-o", "out"])
     gone = json.loads(Path("out/evidence.json").read_text())["pairs"][0]["id"]
-    Path("out/ledger", name).write_bytes(damage)
+    path = Path("out/ledger", name)
+    path.unlink() if damage is None else path.write_bytes(damage)
     capsys.readouterr()
     for command in (["restore", "out", "-o", "back"], ["explain", "out", gone]):
         assert main(command) == 2
-        assert f"{name}: the ledger is damaged" in said(capsys)
+        told = said(capsys)
+        assert f"{name}: the ledger is damaged" in told or (damage is None and "no ledger here" in told)
     assert not Path("back").exists()
 
 
@@ -372,3 +392,16 @@ def test_labels_that_disagree_are_named(tmp_path, monkeypatch, capsys):
     assert "whose label is not that of the record that stays: 1" in said(capsys)
     assert main(["explain", "out", "a.jsonl#1"]) == 0
     assert "labels disagree: neg here, pos there" in said(capsys)
+
+
+def test_a_field_that_is_mostly_empty_stops_with_the_way_out(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    lines = [{"text": f"text {i}", "note": "" if i % 5 else f"note {i}"} for i in range(1000)]
+    Path("a.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert main(["clean", "a.jsonl", "-o", "out", "--on", "note"]) == 1
+    told = said(capsys)
+    assert "800 of the 1,000 records of a.jsonl have an empty text" in told
+    assert "compare another field" in told and "--allow-large" in told
+    assert not Path("out").exists()
+    assert main(["clean", "a.jsonl", "-o", "out", "--on", "note", "--allow-large"]) == 0
+    assert json.loads(Path("out/evidence.json").read_text())["after"]["records"] == 201

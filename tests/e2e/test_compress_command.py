@@ -183,13 +183,25 @@ def test_explain_and_restore_on_a_compressed_model(tmp_path, capsys):
     )
     capsys.readouterr()
     assert main(["explain", out]) == 0
-    assert "tensors changed" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "14 tensors of model changed (14 pruned, 14 quantized), 6 untouched" in told
+    assert "147,456 bytes before, " in told and "largest errors" in told
+    assert main(["explain", out, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    errors = [layer["relative_weight_error"] for layer in told["worst"]]
+    assert len(errors) == 5 and errors == sorted(errors, reverse=True)
     assert main(["explain", out, name]) == 0
     told = capsys.readouterr().out
-    assert "prune" in told and "quantize" in told and "bytes before" in told
+    assert "prune: 4,096 of 8,192 weights" in told and "quantize: 4 bits a weight instead of 16" in told
+    assert "16,384 bytes before" in told and "removed 50.0 %; bits 4; relative error" in told
     assert main(["explain", out, "model.embed_tokens.weight"]) == 0
     assert "untouched" in capsys.readouterr().out
     assert main(["explain", out, "model.layers.0.mlp.up_proj"]) == 2
     assert name in capsys.readouterr().err.partition("did you mean")[2]
     assert main(["restore", out, "-o", out + "-back"]) == 2
-    assert "original model" in capsys.readouterr().err
+    assert "the original, model, is not in the ledger" in capsys.readouterr().err
+    for damage in (b"", b"[]", b"{}", b'{"layers": [{}], "untouched": [], "model": "m"}', None):
+        path = tmp_path / "out" / "excise" / "evidence.json"
+        path.unlink() if damage is None else path.write_bytes(damage)
+        assert main(["explain", out]) == 2
+        assert "evidence.json: the evidence cannot be read" in capsys.readouterr().err

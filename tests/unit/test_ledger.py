@@ -20,6 +20,7 @@ def made(folder, *rows):
         }
         for n, (i, p) in enumerate(rows)
     ]
+    (folder / "sources.json").write_text("[]")
     with (folder / "decisions.parquet").open("wb") as file:
         write_decisions(pa.Table.from_pylist(table, schema=DECISIONS), file)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +11,9 @@ import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+#: What the actions on tensors are called once they are done.
+_DONE = {"prune": "pruned", "quantize": "quantized"}
 
 #: Characters of a text shown; all of it is in --json.
 _SHOWN = 1500
@@ -42,7 +45,9 @@ def explain(
         typer.echo(json.dumps(told, indent=1, ensure_ascii=False))
         return
     console = Console(highlight=False)
-    if locus is None:
+    if "tensors_changed" in told:
+        _show_model(console, told)
+    elif locus is None:
         _show_summary(console, told)
     elif "text" in told:
         _show_record(console, told)
@@ -60,12 +65,42 @@ def _show_summary(console: Console, told: Mapping[str, Any]) -> None:
     for title in ("by_action", "by_finder", "by_source"):
         for row, (name, count) in enumerate(list(told[title].items())[:12]):
             table.add_row(title.replace("_", " ") if row == 0 else "", escape(name), f"{count:,}")
-    total = told.get("records_removed", told.get("tensors_changed", 0))
-    console.print(f"{total:,} " + ("records removed" if "records_removed" in told else "tensors changed"))
+    console.print(f"{told['records_removed']:,} records removed")
     console.print(table)
-    if told["examples"]:
-        example = f"excise explain {told['out']} '{told['examples'][0]}'"
-        console.print(f"\nOne of them: {escape(example)}", soft_wrap=True)
+    _show_example(console, told["out"], told["examples"])
+
+
+def _show_example(console: Console, out: str, ids: Sequence[str]) -> None:
+    if ids:
+        console.print(f"\nOne of them: excise explain {out} '{ids[0]}'", markup=False, soft_wrap=True)
+
+
+def _show_model(console: Console, told: Mapping[str, Any]) -> None:
+    from rich.table import Table
+
+    done = ", ".join(f"{count:,} {_DONE.get(action, action)}" for action, count in told["by_action"].items())
+    console.print(
+        f"{told['tensors_changed']:,} tensors of {told['model']} changed ({done}), "
+        f"{told['tensors_untouched']:,} untouched\n"
+        f"{told['bytes_before']:,} bytes before, {told['bytes_after']:,} now",
+        markup=False,
+        soft_wrap=True,
+    )
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("largest errors", overflow="fold")
+    for heading in ("removed", "bits", "of output", "of weight"):
+        table.add_column(heading, justify="right")
+    for layer in told["worst"]:
+        table.add_row(layer["name"], *_numbers(layer))
+    console.print(table)
+    _show_example(console, told["out"], [layer["name"] for layer in told["worst"]])
+
+
+def _numbers(layer: Mapping[str, Any]) -> list[str]:
+    """Share removed, bits, relative errors of output and weight, as a person reads them."""
+    errors = (layer["relative_output_error"], layer["relative_weight_error"])
+    told = ("-" if error is None else f"{error:.2g}" for error in errors)
+    return [f"{100 * layer['sparsity']:.1f} %", "-" if layer["bits"] is None else str(layer["bits"]), *told]
 
 
 def _show_record(console: Console, told: Mapping[str, Any]) -> None:
@@ -90,10 +125,18 @@ def _show_record(console: Console, told: Mapping[str, Any]) -> None:
 def _show_tensor(console: Console, told: Mapping[str, Any]) -> None:
     from rich.markup import escape
 
-    console.print(f"[bold]{escape(told['id'])}[/] {told['fate']}: {escape(told['reason'])}", soft_wrap=True)
+    console.print(f"[bold]{escape(told['id'])}[/] {told['fate']}:", soft_wrap=True)
+    for decision in told["decisions"] or [told]:
+        console.print(
+            "  " + ": ".join(decision[k] for k in ("action", "reason") if k in decision), markup=False, soft_wrap=True
+        )
     if layer := told["layer"]:
         shape = " × ".join(map(str, layer["shape"]))
-        console.print(f"{shape} weights: {layer['bytes_before']:,} bytes before, {layer['bytes_after']:,} now")
+        removed, bits, on_output, on_weight = _numbers(layer)
+        console.print(f"  {shape} weights: {layer['bytes_before']:,} bytes before, {layer['bytes_after']:,} now")
+        console.print(
+            f"  removed {removed}; bits {bits}; relative error of the output {on_output}, of the weight {on_weight}"
+        )
 
 
 def _short(text: str) -> str:

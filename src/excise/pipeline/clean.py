@@ -95,7 +95,8 @@ def clean(
         restore: 'bytes': the original comes back bit for bit; 'content': its records do, and compressed files cost
             no copy of the original.
         corrupt: 'stop' at a record that cannot be read, or 'reject' it into the ledger.
-        allow_large: Go on where a source loses more than half to near duplicates.
+        allow_large: Go on where a source of 1,000 records or more loses over half, to near duplicates or for having
+            no text.
         dry_run: Find and count, write nothing.
         overwrite: Replace a finished OUT.
         progress: Told what goes on.
@@ -107,7 +108,7 @@ def clean(
         SettingError: A setting is out of range.
         InputError: The data cannot be read as they stand.
         OutputError: OUT exists or belongs to another run.
-        GuardRailError: A removal so large that it is probably wrong.
+        GuardRailError: A removal so large that it is probably wrong; `allow_large` says which.
     """
     settings = _checked(finders, threshold, keep, restore, corrupt)
     fields = Fields(text, on, id, label)

@@ -11,6 +11,7 @@ from excise.adapters.files.put_back import inside, put_back
 from excise.errors import InputError, OutputError
 from excise.journal import Progress, silent
 from excise.ledger import Ledger
+from excise.pipeline.explain import model_evidence
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,11 @@ def restore(out: str | Path, to: str | Path, *, progress: Progress = silent) -> 
     home, target = Path(out), Path(to)
     ledger = Ledger.of_output(home)
     if not ledger.sources:
+        with model_evidence(home) as evidence:
+            name = evidence["model"]
         raise InputError(
-            "this is a compressed model; weights that were removed are not kept. Keep the original model beside it",
+            f"this is a compressed model; the original, {name}, is not in the ledger: weights that were removed "
+            "are not kept. Use the model it was made from",
             home,
         )
     single = len(ledger.sources) == 1 and not ledger.sources[0]["folder"]

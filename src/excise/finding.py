@@ -1,7 +1,9 @@
 """Finding: what a finder saw, where, how redundant it is, and why — never a removal.
 
-As a row (`Finding`) and as an Arrow schema (`FINDINGS`). The locus of a finding is a record of a corpus or a tensor of
-a model; `redundancy` is high when the locus can go (Jaccard similarity, error probability, fraction of weights).
+As a row (`Finding`) and as an Arrow schema (`FINDINGS`). Finders yield tables: those of Excise fill columns, for there
+are millions of rows; one that sees little at a time may write rows and yield `table_of` them. The locus of a finding is
+a record of a corpus or a tensor of a model; `redundancy` is high when the locus can go (Jaccard similarity, error
+probability, fraction of weights).
 """
 
 from __future__ import annotations

@@ -189,8 +189,8 @@ def test_unreadable_records_go_to_the_ledger_and_come_back(corpus, capsys):
         (["corpus.jsonl"], "--out is not given"),
         (["corpus.jsonl", "-o", "out", "--threshold", "1.5"], "threshold is 1.5"),
         (["corpus.jsonl", "-o", "out", "--keep", "last"], "keep is 'last'; it must be one of first, longest"),
-        (["corpus.jsonl", "-o", "out", "--find", "exact,fuzzy"], "finders has 'fuzzy'"),
-        (["corpus.jsonl", "-o", "out", "--find", ","], "finders names none"),
+        (["corpus.jsonl", "-o", "out", "--finders", "exact,fuzzy"], "finders has 'fuzzy'"),
+        (["corpus.jsonl", "-o", "out", "--finders", ","], "finders names none"),
         (["corpus.jsonl", "-o", "out", "--restore", "all"], "restore is 'all'"),
         (["corpus.jsonl", "-o", "out", "--corrupt", "skip"], "corrupt is 'skip'"),
         (["corpus.jsonl", "-o", "out", "--text", "a", "--on", "b"], "Give one of them"),
@@ -209,6 +209,42 @@ def test_mistakes_are_told_and_change_nothing(corpus, capsys, arguments, told):
     assert told in said(capsys).replace("\n", " ")
     assert sorted(str(p) for p in Path().rglob("*")) == ["corpus.jsonl", "full", "full/data", "full/data/x.jsonl"]
     assert Path("corpus.jsonl").read_text() == "".join(corpus)
+
+
+def test_finders_have_one_name_and_find_is_short_for_it(corpus, capsys):
+    for option in ("--finders", "--find"):
+        assert main(["clean", "corpus.jsonl", "--dry-run", option, "normalised,exact", "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told["settings"]["finders"] == ["exact", "normalised"]  # the order in which they run
+        assert told["removed"] == {"exact": 5, "normalised": 5}
+
+
+def test_each_finder_is_a_step_so_a_kill_costs_one_at_most(corpus, monkeypatch, capsys):
+    from excise.data import exact, near
+
+    find_near, find_exact, asked = near.find, exact.find, []
+
+    def killed(*arguments, **options):
+        raise KeyboardInterrupt
+
+    def watched(*arguments, normalised, **options):
+        asked.append(normalised)
+        return find_exact(*arguments, normalised=normalised, **options)
+
+    assert main(["clean", "corpus.jsonl", "-o", "whole"]) == 0
+    monkeypatch.setattr(near, "find", killed)
+    assert main(["clean", "corpus.jsonl", "-o", "out"]) == 130
+    monkeypatch.setattr(near, "find", find_near)
+    monkeypatch.setattr(exact, "find", watched)
+    assert main(["clean", "corpus.jsonl", "-o", "out", "--json"]) == 0
+    captured = capsys.readouterr().out
+    assert json.loads(captured[captured.index("{") :])["skipped"] == [
+        "read corpus.jsonl",
+        "find exact",
+        "find normalised",
+    ]
+    assert asked == []
+    assert kept_bytes(Path("out")) == kept_bytes(Path("whole"))
 
 
 def test_a_finished_out_is_replaced_only_when_asked(corpus, capsys):

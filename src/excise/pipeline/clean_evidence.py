@@ -32,7 +32,7 @@ def evidence_of(
 
     Args:
         study: What was found and decided.
-        settings: find, threshold, keep, restore, corrupt.
+        settings: finders, threshold, keep, restore, corrupt.
         fields: What the user said about fields.
         written: By source, what `write_source` told; empty for a dry run.
         skipped: Files that no reader takes.

@@ -4,7 +4,8 @@ import re
 import sys
 from pathlib import Path
 
-shown = "\n".join(line.rstrip() for line in sys.stdin.read().strip("\n").splitlines())
+here = f"{Path.cwd()}/"  # the report's path, which differs from machine to machine
+shown = "\n".join(line.rstrip().replace(here, "") for line in sys.stdin.read().strip("\n").splitlines())
 for name in ("README.md", "README.zh.md"):
     path = Path(__file__).resolve().parents[1] / name
     text = path.read_text(encoding="utf-8")

@@ -151,3 +151,17 @@ def test_a_damaged_file_of_dropped_rows_is_named(disk, capsys):
         assert main(command) == 2
         assert "a.parquet: " in capsys.readouterr().err
     assert not Path("back").exists()
+
+
+def test_restoring_touches_nobodys_folder_and_leaves_none(disk, tmp_path, capsys):
+    assert main(["clean", "in", "-o", "out"]) == 0
+    Path("back.partial").mkdir()
+    Path("back.partial/theirs").write_text("an unfinished run")
+    kept = Path("out/data/b.csv").read_bytes()
+    Path("out/data/b.csv").write_bytes(b"edited")
+    assert main(["restore", "out", "-o", "back"]) == 1  # a.jsonl is back already when this is noticed
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["back.partial", "in", "out"]
+    Path("out/data/b.csv").write_bytes(kept)
+    assert main(["restore", "out", "-o", "back"]) == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["back", "back.partial", "in", "out"]
+    assert Path("back.partial/theirs").read_text() == "an unfinished run"

@@ -106,12 +106,17 @@ def before_after(
             for value, colour, shift in ((before, BEFORE, -0.19), (after, AFTER, 0.19)):
                 axes.barh(place + shift, value, height=0.34, color=colour)
                 axes.text(value + most * 0.015, place + shift, shown(value), va="center", fontsize=10)
-        axes.set_yticks(range(len(rows)), [_label(r[0]) for r in rows])
-        axes.set_xlim(0, most * 1.22)
-        axes.set_xticks([])
-        axes.spines["bottom"].set_visible(False)
-        axes.invert_yaxis()
+        _name_rows(axes, [row[0] for row in rows], most)
         return render()
+
+
+def _name_rows(axes: Any, names: Sequence[str], most: float) -> None:
+    """Names at the left, from the top down; no axis below, since each bar has its number beside it."""
+    axes.set_yticks(range(len(names)), [_label(name) for name in names])
+    axes.set_xlim(0, most * 1.22)
+    axes.set_xticks([])
+    axes.spines["bottom"].set_visible(False)
+    axes.invert_yaxis()
 
 
 def bars(name: str, rows: Sequence[tuple[str, float]], shown: Callable[[float], str]) -> str:
@@ -121,11 +126,7 @@ def bars(name: str, rows: Sequence[tuple[str, float]], shown: Callable[[float], 
         axes.barh(range(len(rows)), [v for _, v in rows], height=0.6, color=AFTER)
         for place, (_, value) in enumerate(rows):
             axes.text(value + most * 0.015, place, shown(value), va="center", fontsize=10)
-        axes.set_yticks(range(len(rows)), [_label(r[0]) for r in rows])
-        axes.set_xlim(0, most * 1.22)
-        axes.set_xticks([])
-        axes.spines["bottom"].set_visible(False)
-        axes.invert_yaxis()
+        _name_rows(axes, [row[0] for row in rows], most)
         return render()
 
 

@@ -1,0 +1,78 @@
+"""A noisy record as a finding: how far its value lies beyond a limit, and in words."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from excise.corpus import Corpus
+from excise.data import text
+from excise.finding import FINDINGS
+
+
+def beyond(value: NDArray[np.float64], limit: float, *, at_most: bool) -> NDArray[np.float64]:
+    """How far values lie beyond a limit: 1 - limit / value above one, 1 - value / limit below one.
+
+    Args:
+        value: >= 0, any unit; NaN where a record is not judged.
+        limit: >= 0, same unit; 0 is a limit like any other.
+        at_most: The limit is an upper one.
+
+    Returns:
+        In [0, 1], 0 at the limit and on its right side; NaN counts as there.
+    """
+    small, large = (np.full_like(value, limit), value) if at_most else (value, np.full_like(value, limit))
+    over = large > small
+    return np.where(over, 1 - np.divide(small, large, out=np.ones_like(value), where=over), 0.0)
+
+
+def shown(value: float, limit: float, *, percent: bool = False) -> tuple[str, str]:
+    """A value and its limit for a person: as few digits as tell them apart, at least two."""
+    factor, unit = (100, " %") if percent else (1, "")
+    for digits in range(2, 18):
+        told, rule = (f"{factor * number:.{digits}g}" for number in (value, limit))
+        if "e+" not in told + rule and float(told) != float(rule):
+            break
+    return told + unit, rule + unit
+
+
+def noisy_table(
+    corpus: Corpus,
+    finder: str,
+    position: NDArray[np.int64],
+    redundancy: NDArray[np.float64],
+    reason: Sequence[str],
+    value: Sequence[str | None] | None = None,
+    span: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
+) -> pa.Table:
+    """FINDINGS without partners.
+
+    Args:
+        corpus: The records.
+        finder: Name of the finder.
+        position: [n], ascending, of the records; one may occur several times.
+        redundancy: [n], in [0, 1].
+        reason: [n].
+        value: [n], what is suggested instead.
+        span: Starts and stops [n], in code points.
+    """
+    count = len(position)
+    named = np.unique(position)
+    ids = text.records_at(corpus, named, ["id"])["id"]
+    start, stop = span if span is not None else (pa.nulls(count, pa.int64()), pa.nulls(count, pa.int64()))
+    return pa.table(
+        {
+            "finder": pa.repeat(finder, count),
+            "locus": ids.take(pa.array(np.searchsorted(named, position))),
+            "position": position,
+            "partner": pa.nulls(count, pa.string()),
+            "partner_position": pa.nulls(count, pa.int64()),
+            "redundancy": redundancy,
+            "start": start,
+            "stop": stop,
+            "reason": pa.array(reason, pa.string()),
+            "value": pa.nulls(count, pa.string()) if value is None else pa.array(value, pa.string()),
+        },
+        schema=FINDINGS,
+    )

@@ -30,6 +30,7 @@ import pyarrow as pa  # noqa: E402
 
 from excise.corpus import BATCH, Corpus, Source, batch_of  # noqa: E402
 from excise.data import exact, keep, near, rails  # noqa: E402
+from excise.data.decide import decide  # noqa: E402
 
 imported = time.perf_counter()
 from excise.data import kernels, unicode  # noqa: E402, F401 - compiles, or reads the cache
@@ -152,7 +153,7 @@ def measure(corpus: Corpus) -> tuple[dict[str, tuple[float, float]], pa.Table]:
     skip[keep.resolve(pa.concat_tables(found), rank).position] = True
     found += near.find(corpus, near.NearSettings(), skip=skip, rank=rank)
     lap("near")
-    decisions = keep.decide(pa.concat_tables(found), corpus, "first")
+    decisions = decide(pa.concat_tables(found), corpus)
     rails.guard(decisions, corpus, [0] * len(corpus.sources))
     lap("keep")
     return seconds, decisions

@@ -335,8 +335,8 @@ MUTANTS = [
     Mutant(
         "MinHash: rows of a band",
         "data/kernels.py",
-        "signature[band * rows + row]",
-        "signature[band * rows - row]",
+        "signatures[text, band * rows + row]",
+        "signatures[text, band * rows - row]",
         f"{MINHASH}::test_equal_bands_have_equal_keys_and_others_not",
     ),
     Mutant(

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 #: Columns of a batch. `start`/`stop`: the record's bytes [start, stop) in the decoded source (-1 for columnar sources).
-#: `text` is the text view: the field or the filled template on which finders work.
+#: `text` is the text view: the field or the filled template on which finders work. `order`: what a policy ranks by.
 BATCH = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),
@@ -24,6 +24,7 @@ BATCH = pa.schema(
         pa.field("stop", pa.int64(), nullable=False),
         pa.field("text", pa.large_string(), nullable=False),
         pa.field("label", pa.string()),
+        pa.field("order", pa.string()),
     ]
 )
 
@@ -67,10 +68,12 @@ class Corpus:
     Attributes:
         sources: The files, in reading order.
         views: One entry a source: the Arrow IPC file with BATCH columns, or the batches themselves.
+        references: Number of leading sources that are only compared with: their records never go and are not written.
     """
 
     sources: tuple[Source, ...]
     views: tuple[Path | tuple[pa.RecordBatch, ...], ...]
+    references: int = 0
     _starts: list[int] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -82,13 +85,16 @@ class Corpus:
             total += source.records
 
     @classmethod
-    def from_texts(cls, texts: Sequence[str], name: str = "memory", batch: int = 65536) -> Corpus:
+    def from_texts(
+        cls, texts: Sequence[str], name: str = "memory", batch: int = 65536, labels: Sequence[str | None] | None = None
+    ) -> Corpus:
         """A corpus held in memory, for the library's users and for tests."""
         batches = tuple(
             batch_of(
                 ids=[f"{name}#{i}" for i in range(at, min(at + batch, len(texts)))],
                 texts=texts[at : at + batch],
                 first_row=at,
+                labels=None if labels is None else labels[at : at + batch],
             )
             for at in range(0, len(texts), batch)
         )
@@ -97,6 +103,21 @@ class Corpus:
 
     def __len__(self) -> int:
         return sum(s.records for s in self.sources)
+
+    @property
+    def first_own(self) -> int:
+        """Position of the first record that is no reference."""
+        return self._starts[self.references] if self.references < len(self._starts) else len(self)
+
+    @property
+    def own(self) -> Corpus:
+        """The corpus without its references."""
+        return Corpus(self.sources[self.references :], self.views[self.references :])
+
+    def beside(self, references: Corpus) -> Corpus:
+        """This corpus with another one before it as reference."""
+        before = len(references.sources) + self.references
+        return Corpus(references.sources + self.sources, references.views + self.views, before)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """All batches in order; may be called again and again."""
@@ -113,6 +134,10 @@ class Corpus:
             reader = pa.ipc.open_file(mapped)
             for i in range(reader.num_record_batches):
                 yield reader.get_batch(i)
+
+    def part(self, index: int) -> Corpus:
+        """One source as a corpus by itself."""
+        return Corpus(self.sources[index : index + 1], self.views[index : index + 1])
 
     def source_of(self, position: int) -> int:
         """Index of the source that holds the record at this position."""
@@ -155,6 +180,7 @@ def batch_of(
             pa.array(stop, pa.int64()),
             pa.array(texts, pa.large_string()),
             pa.array(labels if labels is not None else [None] * count, pa.string()),
+            pa.nulls(count, pa.string()),
         ],
         schema=BATCH,
     )

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 import pyarrow as pa
 
 #: `position`/`partner_position`: place in the corpus; null for tensors. `start`/`stop`: code points in the text view.
+#: `value`: what is suggested instead: a label, the mask of a span, a weight.
 FINDINGS = pa.schema(
     [
         pa.field("finder", pa.string(), nullable=False),
@@ -25,6 +26,7 @@ FINDINGS = pa.schema(
         pa.field("start", pa.int64()),
         pa.field("stop", pa.int64()),
         pa.field("reason", pa.string(), nullable=False),
+        pa.field("value", pa.string()),
     ]
 )
 
@@ -43,6 +45,7 @@ class Finding:
         partner_position: Place of the partner.
         start: First code point of the span, where only a part is redundant.
         stop: One past its last code point.
+        value: What is suggested instead: a label, the mask of a span, a weight.
     """
 
     finder: str
@@ -54,6 +57,7 @@ class Finding:
     partner_position: int | None = None
     start: int | None = None
     stop: int | None = None
+    value: str | None = None
 
 
 def table_of(findings: Iterable[Finding]) -> pa.Table:

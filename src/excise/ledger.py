@@ -23,7 +23,9 @@ import pyarrow.parquet as pq
 from excise.corpus import Source
 from excise.errors import ArtefactError, InputError
 
-#: What was done to each locus. `action`: drop, reject, cut, relabel for records; prune, quantize for tensors.
+#: What was done to each locus. `action`: drop, reject, cut, mask, relabel, weigh, add for records; prune, quantize for
+#: tensors. `start`/`stop`: code points of the text view that were cut or masked. `value`: the mask, the new label, the
+#: weight. `by`: who decided; '' is Excise, else the review's name.
 DECISIONS = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),
@@ -34,10 +36,15 @@ DECISIONS = pa.schema(
         pa.field("partner", pa.string()),
         pa.field("redundancy", pa.float64(), nullable=False),
         pa.field("reason", pa.string(), nullable=False),
+        pa.field("start", pa.int64()),
+        pa.field("stop", pa.int64()),
+        pa.field("value", pa.string()),
+        pa.field("by", pa.string(), nullable=False),
     ]
 )
 
-#: One cut a row, sorted by (source, start): at byte `start` of the decoded source, `original` became `replacement`.
+#: One cut a row, sorted by (source, start): at byte `start` of the decoded source, `original` became `replacement`, for
+#: `finder`.
 CUTS = pa.schema(
     [
         pa.field("source", pa.string(), nullable=False),
@@ -45,6 +52,7 @@ CUTS = pa.schema(
         pa.field("start", pa.int64(), nullable=False),
         pa.field("original", pa.large_binary(), nullable=False),
         pa.field("replacement", pa.large_binary(), nullable=False),
+        pa.field("finder", pa.string(), nullable=False),
     ]
 )
 
@@ -143,6 +151,15 @@ def _reading(path: Path) -> Iterator[Path]:
         raise InputError(f"the ledger is damaged here ({told}). Bring back the folder as it was", path) from error
 
 
+def _with_all_columns(table: pa.Table) -> pa.Table:
+    """Decisions of an older version as they would be told today."""
+    for field in DECISIONS:
+        if field.name not in table.column_names and (field.nullable or field.name == "by"):
+            column = pa.nulls(len(table), field.type) if field.nullable else pa.repeat("", len(table))
+            table = table.append_column(field.name, column)
+    return table.select(DECISIONS.names)
+
+
 class Ledger:
     """A ledger folder, read.
 
@@ -160,7 +177,7 @@ class Ledger:
                 "no ledger here; expected the output folder of `excise clean` or `excise compress`", folder
             )
         with _reading(folder / "decisions.parquet") as path:
-            self.decisions: pa.Table = pq.read_table(path).select(DECISIONS.names).cast(DECISIONS)
+            self.decisions: pa.Table = _with_all_columns(pq.read_table(path)).cast(DECISIONS)
         self.sources: list[dict[str, Any]] = []
         if (folder / "sources.json").is_file():
             with _reading(folder / "sources.json") as path:

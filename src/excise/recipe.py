@@ -8,14 +8,16 @@ recipe's own folder. Settings only: no tensors, no hooks, no state.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from excise.data.near import NearSettings
 from excise.errors import InputError, OutputError, SettingError
 from excise.evidence import goals
 
@@ -44,8 +46,82 @@ class Gather(_Stage):
     megabytes: float = Field(8.0, gt=0, le=1000, description="Stop after this much text, in 10^6 bytes.")
 
 
+@dataclass(frozen=True)
+class Finder:
+    """What a recipe may say about a finder.
+
+    Attributes:
+        settings: Its dataclass of settings; None where it has none.
+        actions: What can be done about what it finds; the first is what is done unless another is asked for.
+        about: What it finds, in a person's words.
+    """
+
+    settings: type[Any] | None
+    actions: tuple[str, ...]
+    about: str
+
+
+_COPIES = ("drop", "weigh", "note")
+
+#: The finders by name, in the order in which they run.
+FINDERS: dict[str, Finder] = {
+    "exact": Finder(None, _COPIES, "same text"),
+    "normalised": Finder(None, _COPIES, "same but for case, white space, Unicode form"),
+    "near": Finder(NearSettings, _COPIES, "nearly the same"),
+}
+
+
+def finder_settings(name: str, given: Any) -> Any:
+    """The settings of a finder, checked.
+
+    Args:
+        name: Of the finder.
+        given: A mapping with some of them, or the dataclass itself.
+
+    Raises:
+        SettingError: One is not known or out of range.
+    """
+    kind = FINDERS[name].settings
+    if kind is not None and isinstance(given, kind):
+        return given
+    if not isinstance(given, Mapping):
+        raise SettingError(f"settings.{name} is {given!r}; it must be a mapping from names to values.")
+    allowed = [] if kind is None else [f.name for f in fields(kind)]
+    for key in given:
+        if key not in allowed:
+            told = f"allowed: {', '.join(allowed)}" if allowed else f"{name} has no settings"
+            raise SettingError(f"{name}.{key} is not known; {told}.")
+    if kind is None:
+        return None
+    try:
+        types = {f.name: str(f.type) for f in fields(kind)}
+        return TypeAdapter(kind).validate_python({key: _typed(types[key], value) for key, value in given.items()})
+    except ValidationError as error:
+        first = error.errors()[0]
+        if first["type"] == "value_error":  # ours: it names the setting itself
+            raise SettingError(str(first["ctx"]["error"])) from error
+        where = ".".join(str(part) for part in first["loc"])
+        told = f"{first['msg'][0].lower()}{first['msg'][1:]}"
+        raise SettingError(f"{name}.{where} is {first['input']!r}; {told}.") from error
+
+
+def _typed(annotation: str, value: Any) -> Any:
+    """A setting as typed on a command line: lists with commas, none for None."""
+    if not isinstance(value, str):
+        return tuple(value) if isinstance(value, list) else value
+    if value == "none" and "None" in annotation:
+        return None
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if "tuple" in annotation else value
+
+
+def _known_finder(name: str) -> str:
+    if name not in FINDERS:
+        raise SettingError(f"finders has {name!r}; it must be one of {', '.join(FINDERS)}.")
+    return name
+
+
 class Clean(_Stage):
-    """Remove duplicate records from a corpus (the command `clean`)."""
+    """Remove what is redundant or wrong from a corpus (the command `clean`)."""
 
     kind: Literal["clean"]
     data: Paths = Field(description="Files, a directory or a glob.")
@@ -55,11 +131,17 @@ class Clean(_Stage):
     on: str | None = Field(None, description="Find duplicates by this field only.")
     id: str | None = Field(None, description="Column with the user's own ids.")
     label: str | None = Field(None, description="Column with labels.")
-    finders: list[Literal["exact", "normalised", "near"]] = Field(
-        ["exact", "normalised", "near"], min_length=1, description="Finders, in this order."
+    finders: list[Annotated[str, AfterValidator(_known_finder)]] = Field(
+        ["exact", "normalised", "near"], min_length=1, description=f"Any of {', '.join(FINDERS)}."
     )
-    threshold: float = Field(0.8, gt=0, le=1, description="Jaccard similarity from which near texts are duplicates.")
-    keep: Literal["first", "longest"] = Field("first", description="Who of a cluster stays.")
+    threshold: float | None = Field(
+        None, gt=0, le=1, description="Jaccard similarity from which near texts are duplicates."
+    )
+    settings: dict[str, dict[str, Any]] = Field({}, description="Settings of finders, by finder.")
+    actions: dict[str, str] = Field({}, description="What is done about what a finder finds, by finder.")
+    keep: str = Field("first", description="Who of a cluster stays: first, last, longest, shortest, highest:FIELD, ...")
+    within: bool = Field(False, description="Compare only records of one label.")
+    per_cluster: int = Field(1, ge=1, description="Records of a cluster that stay.")
     restore: Literal["bytes", "content"] = Field("bytes", description="What can be restored, at what price.")
     corrupt: Literal["stop", "reject"] = Field("stop", description="What to do with records that cannot be read.")
     allow_large: bool = Field(False, description="Do not stop where a source loses more than half.")

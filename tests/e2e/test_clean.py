@@ -188,7 +188,7 @@ def test_unreadable_records_go_to_the_ledger_and_come_back(corpus, capsys):
     [
         (["corpus.jsonl"], "--out is not given"),
         (["corpus.jsonl", "-o", "out", "--threshold", "1.5"], "threshold is 1.5"),
-        (["corpus.jsonl", "-o", "out", "--keep", "last"], "keep is 'last'; it must be one of first, longest"),
+        (["corpus.jsonl", "-o", "out", "--keep", "best"], "keep is 'best'; it must be one of first, last, longest"),
         (["corpus.jsonl", "-o", "out", "--finders", "exact,fuzzy"], "finders has 'fuzzy'"),
         (["corpus.jsonl", "-o", "out", "--finders", ","], "finders names none"),
         (["corpus.jsonl", "-o", "out", "--restore", "all"], "restore is 'all'"),

@@ -17,6 +17,7 @@ def made(folder, *rows):
             "partner": p,
             "redundancy": 1.0,
             "reason": "r",
+            "by": "",
         }
         for n, (i, p) in enumerate(rows)
     ]

@@ -31,9 +31,27 @@ def clean(
         str, typer.Option("--finders", "--find", help="Finders, with commas between them.")
     ] = "exact,normalised,near",
     threshold: Annotated[
-        float, typer.Option("--threshold", help="Share of 5-word sequences from which near texts are duplicates.")
-    ] = 0.8,
-    keep: Annotated[str, typer.Option("--keep", help="Who of a group stays: first or longest.")] = "first",
+        float | None,
+        typer.Option(
+            "--threshold", help="Share of 5-word sequences from which near texts are duplicates.  [default: 0.8]"
+        ),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A finder's setting, as in near.threshold=0.7; again for more."),
+    ] = None,
+    action: Annotated[
+        list[str] | None,
+        typer.Option("--action", help="What is done about what a finder finds, as in near=weigh; again for more."),
+    ] = None,
+    keep: Annotated[
+        str,
+        typer.Option(
+            "--keep", help="Who of a cluster stays: first, last, longest, shortest, highest:FIELD, lowest:FIELD."
+        ),
+    ] = "first",
+    within: Annotated[bool, typer.Option("--within", help="Compare only records of one --label.")] = False,
+    per_cluster: Annotated[int, typer.Option("--per-cluster", help="Records of each cluster that stay.")] = 1,
     restore: Annotated[
         str,
         typer.Option(
@@ -84,7 +102,11 @@ def clean(
             label=label,
             finders=[name.strip() for name in finders.split(",") if name.strip()],
             threshold=threshold,
+            settings=_settings(set_ or []),
+            actions=dict(_parted(given, "--action", "FINDER=ACTION") for given in action or []),
             keep=keep,
+            within=within,
+            per_cluster=per_cluster,
             restore=restore,  # type: ignore[arg-type]  # checked by the verb
             corrupt=corrupt,  # type: ignore[arg-type]
             allow_large=allow_large,
@@ -98,12 +120,23 @@ def clean(
         _show(result)
 
 
-#: What each finder removes, in a person's words.
-_KINDS = {
-    "exact": "same text",
-    "normalised": "same but for case, white space, Unicode form",
-    "near": "nearly the same",
-}
+def _settings(given: list[str]) -> dict[str, dict[str, str]]:
+    """`--set near.threshold=0.7` as settings by finder."""
+    found: dict[str, dict[str, str]] = {}
+    for one in given:
+        place, value = _parted(one, "--set", "FINDER.SETTING=VALUE")
+        finder, name = _parted(place, "--set", "FINDER.SETTING=VALUE", ".")
+        found.setdefault(finder, {})[name] = value
+    return found
+
+
+def _parted(given: str, option: str, form: str, by: str = "=") -> tuple[str, str]:
+    from excise.errors import SettingError
+
+    name, sign, value = given.partition(by)
+    if not (name and sign and value):
+        raise SettingError(f"{option} is {given!r}; expected {form}.")
+    return name.strip(), value.strip()
 
 
 def _show(result: CleanResult) -> None:
@@ -112,6 +145,8 @@ def _show(result: CleanResult) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from excise.recipe import FINDERS
+
     evidence, console = result.evidence, Console(highlight=False)
     total = evidence["before"]["records"]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -119,7 +154,7 @@ def _show(result: CleanResult) -> None:
         table.add_column(heading, justify=side, no_wrap=True)  # type: ignore[arg-type]
     table.add_row("read", f"{total:,}", "")
     for finder, count in evidence["removed"].items():
-        table.add_row(f"removed: {_KINDS[finder]}", f"{count:,}", f"{100 * count / total:.2f} %")
+        table.add_row(f"removed: {FINDERS[finder].about}", f"{count:,}", f"{100 * count / total:.2f} %")
     if evidence["rejected"]:
         share = f"{100 * evidence['rejected'] / total:.2f} %"
         table.add_row("set aside: not readable", f"{evidence['rejected']:,}", share)

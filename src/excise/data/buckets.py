@@ -1,5 +1,7 @@
 """Buckets of records that share a band key, and the matches found inside them."""
 
+import functools
+from collections import deque
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,14 +11,31 @@ from numpy.typing import NDArray
 from excise.corpus import Corpus
 from excise.data import text, verify
 from excise.data.matches import chunked, matches_table
-from excise.data.threads import in_order
+from excise.data.threads import Mapped, in_order
 
 #: Text compared at once by a core; its shingle sets take about four times as much.
 _COMPARE_BYTES = 1 << 24
 _TABLE_ROWS = 1 << 16
 
 Ints = NDArray[np.int64]
+#: Index of the worse of each match, of the better one, and their similarity.
 Found = tuple[Ints, Ints, NDArray[np.float64]]
+
+
+def _matched(corpus: Corpus, threshold: float, item: tuple[Ints, Ints]) -> Found:
+    """Matches inside buckets that fit into memory together.
+
+    Args:
+        corpus: The records.
+        threshold: Least Jaccard similarity of a match.
+        item: Positions of their members, bucket after bucket, and where each bucket starts [buckets + 1].
+    """
+    positions, bounds = item
+    order = np.argsort(positions)
+    texts = text.records_at(corpus, positions[order], ["text"])["text"].take(pa.array(np.argsort(order)))
+    partner, redundancy = verify.absorbed(texts, bounds, positions < corpus.first_own, threshold)
+    worse = np.flatnonzero(partner >= 0)
+    return worse, partner[worse], redundancy[worse]
 
 
 def bucketed(
@@ -51,8 +70,11 @@ def bucketed(
 class Nodes:
     """The records compared, numbered from the best rank down, and their verified matches so far."""
 
-    def __init__(self, corpus: Corpus, positions: Ints, sizes: Ints, threshold: float) -> None:
-        self._corpus, self._positions, self._sizes, self._threshold = corpus, positions, sizes, threshold
+    def __init__(
+        self, corpus: Corpus, positions: Ints, sizes: Ints, threshold: float, mapped: Mapped = in_order
+    ) -> None:
+        self._corpus, self._positions, self._sizes, self._mapped = corpus, positions, sizes, mapped
+        self._match = functools.partial(_matched, corpus, threshold)
         self._worse: list[Ints] = [np.zeros(0, np.int64)]
         self._better: list[Ints] = [np.zeros(0, np.int64)]
         self._redundancy: list[NDArray[np.float64]] = [np.zeros(0)]
@@ -62,13 +84,17 @@ class Nodes:
         cuts, large = self._cuts(members, bounds)
         weights = np.add.reduceat(self._sizes[members], cuts[:-1]) if len(members) else np.zeros(0, np.int64)
 
-        def work(chunk: tuple[int, int]) -> Found:
-            inner = cuts[chunk[0] : chunk[1] + 1]
-            return self._absorbed(members[inner[0] : inner[-1]], inner - inner[0])
+        chunks: deque[Ints] = deque()
+
+        def items() -> Iterator[tuple[Ints, Ints]]:
+            for first, last in chunked(weights, _COMPARE_BYTES):
+                inner = cuts[first : last + 1]
+                chunks.append(members[inner[0] : inner[-1]])
+                yield self._positions[chunks[-1]], inner - inner[0]
 
         gone = [np.zeros(0, np.int64)]
-        for found in in_order(work, chunked(weights, _COMPARE_BYTES)):
-            gone.append(self._add(found))
+        for found in self._mapped(self._match, items()):
+            gone.append(self._add(chunks.popleft(), found))
             yield gone[-1]
         for blocks in large:
             nodes = [members[start:stop] for start, stop in blocks]
@@ -90,25 +116,17 @@ class Nodes:
         for later in range(len(blocks)):
             for earlier in range(later):
                 both = np.concatenate([blocks[earlier], blocks[later]])
-                gone = self._add(self._absorbed(both, np.array([0, len(both)])))
+                gone = self._add(both, self._match((self._positions[both], np.array([0, len(both)]))))
                 blocks[later] = blocks[later][~np.isin(blocks[later], gone)]
                 yield gone
 
-    def _add(self, found: Found) -> Ints:
-        """Keep matches (worse, better, similarity); returns the worse nodes."""
-        self._worse.append(found[0])
-        self._better.append(found[1])
-        self._redundancy.append(found[2])
-        return found[0]
-
-    def _absorbed(self, members: Ints, bounds: Ints) -> Found:
-        """Matches inside buckets that fit into memory together."""
-        positions = self._positions[members]
-        order = np.argsort(positions)
-        texts = text.records_at(self._corpus, positions[order], ["text"])["text"]
-        partner, redundancy = verify.absorbed(texts.take(pa.array(np.argsort(order))), bounds, self._threshold)
-        gone = partner >= 0
-        return members[gone], members[partner[gone]], redundancy[gone]
+    def _add(self, members: Ints, found: Found) -> Ints:
+        """Keep matches inside some members; returns the worse nodes."""
+        worse, better, redundancy = found
+        self._worse.append(members[worse])
+        self._better.append(members[better])
+        self._redundancy.append(redundancy)
+        return members[worse]
 
     def anchors(self) -> Ints:
         """For each node a better one that stays and that it matches, or -1: it stays itself. [nodes]."""

@@ -1,5 +1,6 @@
 """Records with the same text: found by 128-bit keys, then compared byte for byte."""
 
+import functools
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -12,29 +13,50 @@ from numpy.typing import NDArray
 from excise.corpus import Corpus
 from excise.data import text
 from excise.data.matches import chunked, matches_table
-from excise.data.threads import in_order
+from excise.data.sketches import Sketch, unkept
+from excise.data.threads import Mapped, in_order
 from excise.journal import Progress, silent
 
 _SLICE_BYTES = 1 << 22
 _COMPARE_BYTES = 1 << 25
+#: Odd, so that groups never share the upper half of a key by accident.
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
 
 
-def find(corpus: Corpus, *, normalised: bool, progress: Progress = silent) -> Iterator[pa.Table]:
+def find(
+    corpus: Corpus,
+    *,
+    normalised: bool,
+    group: NDArray[np.int64] | None = None,
+    sketch: Sketch = unkept,
+    mapped: Mapped = in_order,
+    progress: Progress = silent,
+) -> Iterator[pa.Table]:
     """Records whose text was seen before.
 
     Args:
         corpus: The records.
         normalised: Compare texts after NFKC, lower case and white space; else as they are.
+        group: int64 [records]; only records of one group are compared.
+        sketch: Where the keys of a source are kept.
+        mapped: Engine.
         progress: Told the records read.
 
     Yields:
         FINDINGS of finder 'normalised' or 'exact', redundancy 1, partner the first record with that text. The
         empty text is a text like any other here; rails.guard stops where it is not one for the data.
 
-    Cost: 24 bytes of memory a record; the text is read once, repeated texts twice.
+    Cost: 50 bytes of memory a record; the text is read once, repeated texts twice.
     """
     name = "normalised" if normalised else "exact"
-    keys, sizes = _keys(corpus, normalised, progress)
+    parts = [np.zeros((0, 3), np.uint64)]
+    for index in range(len(corpus.sources)):
+        part = corpus.part(index)
+        parts.append(sketch(f"{name}-1", index, lambda part=part: _keys(part, normalised, mapped, progress)))  # type: ignore[misc]
+    keys = np.concatenate(parts)
+    if group is not None:
+        keys[:, 1] += group.astype(np.uint64) * _SPREAD
+    sizes = keys[:, 2].astype(np.int64)
     first, again = _groups(keys)
     none = [(0, 0)] if len(again) == 0 else []  # a table without rows is still a table
     for start, stop in [*none, *chunked(sizes[again] + sizes[first], _COMPARE_BYTES)]:
@@ -46,22 +68,22 @@ def view(texts: pa.Array, normalised: bool) -> pa.Array:
     return text.normalised(texts) if normalised else texts
 
 
-def _keys(corpus: Corpus, normalised: bool, progress: Progress) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """XXH3-128 [n, 2] and size in bytes [n] of every text."""
-    keys = np.empty((len(corpus), 2), np.uint64)
-    sizes = np.empty(len(corpus), np.int64)
-
-    def hashed(piece: tuple[int, pa.Array]) -> tuple[int, bytes, NDArray[np.int64]]:
-        data, offsets = text.buffers(view(piece[1], normalised))
-        body, ends = data.data, offsets.tolist()
-        digests = [xxhash.xxh3_128_digest(body[a:b]) for a, b in pairwise(ends)]
-        return piece[0], b"".join(digests), np.diff(offsets)
-
+def _keys(corpus: Corpus, normalised: bool, mapped: Mapped, progress: Progress) -> NDArray[np.uint64]:
+    """XXH3-128 and size in bytes of every text, uint64 [n, 3]."""
     label = "looking for equal texts" + (" (normalised)" if normalised else "")
-    for first, digests, lengths in in_order(hashed, text.pieces(corpus, _SLICE_BYTES, progress, label)):
-        keys[first : first + len(lengths)] = np.frombuffer(digests, np.uint64).reshape(-1, 2)
-        sizes[first : first + len(lengths)] = lengths
-    return keys, sizes
+    pieces = text.pieces(corpus, _SLICE_BYTES, progress, label)
+    parts = mapped(functools.partial(_hashed, normalised), pieces)
+    return np.concatenate([np.zeros((0, 3), np.uint64), *parts])
+
+
+def _hashed(normalised: bool, piece: text.Piece) -> NDArray[np.uint64]:
+    data, offsets = text.buffers(view(piece.texts(), normalised))
+    body, ends = data.data, offsets.tolist()
+    keys = np.empty((piece.count, 3), np.uint64)
+    digests = b"".join([xxhash.xxh3_128_digest(body[a:b]) for a, b in pairwise(ends)])
+    keys[:, :2] = np.frombuffer(digests, np.uint64).reshape(-1, 2)
+    keys[:, 2] = np.diff(offsets)
+    return keys
 
 
 def _groups(keys: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -70,6 +92,7 @@ def _groups(keys: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int
     same = keys[order[1:], 0] == keys[order[:-1], 0]
     some = order[np.append(same, False) | np.insert(same, 0, False)] if len(order) else order
     some = some[np.lexsort((some, keys[some, 1], keys[some, 0]))]
+    keys = keys[:, :2]
     fresh = np.ones(len(some), np.bool_)
     fresh[1:] = (keys[some[1:]] != keys[some[:-1]]).any(axis=1)
     first = some[fresh][np.cumsum(fresh) - 1]

@@ -5,6 +5,7 @@ removed 8 % of records wrongly on real text, and elsewhere whole sources.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,12 +13,28 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from excise.corpus import Corpus
-from excise.data import text
-from excise.data.matches import EQUALITIES, reason
+from excise.data.matches import EQUALITIES
 from excise.errors import SettingError
-from excise.ledger import DECISIONS
 
-POLICIES = ("first", "longest")
+#: Who of a cluster stays; highest and lowest rank by a field, as in highest:date.
+POLICIES = ("first", "last", "longest", "shortest", "highest", "lowest")
+#: Those that need a field.
+BY_FIELD = ("highest", "lowest")
+
+
+def parsed(policy: str) -> tuple[str, str | None]:
+    """A policy and the field it ranks by, if any.
+
+    Raises:
+        SettingError: No such policy, or a field is missing or superfluous.
+    """
+    name, colon, field = policy.partition(":")
+    if name not in POLICIES:
+        raise SettingError(f"keep is {policy!r}; it must be one of {', '.join(POLICIES)}.")
+    if (name in BY_FIELD) != bool(field) or (colon and not field):
+        told = "names the field to rank by, as in highest:date" if name in BY_FIELD else "takes no field"
+        raise SettingError(f"keep is {policy!r}; {name} {told}.")
+    return name, field or None
 
 
 @dataclass(frozen=True)
@@ -38,11 +55,12 @@ class Verdict:
 
 
 def ranks(corpus: Corpus, policy: str) -> NDArray[np.int64]:
-    """The order in which records are kept: 0 for the record to keep rather than any other.
+    """The order in which records are kept: 0 for the record to keep rather than any other; references come first.
 
     Args:
-        corpus: The records.
-        policy: 'first' in the corpus, or 'longest' in code points (the first of those of one length).
+        corpus: The records; for a policy by field, with that field in the column `order`.
+        policy: One of POLICIES. Lengths are in code points. A field is compared as numbers where all its values are
+            numbers, else as text; a record without a value comes last. The first of equal records is kept.
 
     Returns:
         int64 [records], a permutation.
@@ -50,18 +68,36 @@ def ranks(corpus: Corpus, policy: str) -> NDArray[np.int64]:
     Raises:
         SettingError: No such policy.
     """
-    if policy not in POLICIES:
-        raise SettingError(f"keep is {policy!r}; it must be one of {', '.join(POLICIES)}.")
-    if policy == "first":
+    name, _ = parsed(policy)
+    if name == "first":
         return np.arange(len(corpus), dtype=np.int64)
-    lengths = [pc.utf8_length(batch["text"]).to_numpy(zero_copy_only=False) for batch in corpus.batches()]
-    order = np.argsort(-np.concatenate([np.zeros(0, np.int64), *lengths]), kind="stable")
+    own = corpus.own
+    if name == "last":
+        keys = -np.arange(len(own))
+    elif name in BY_FIELD:
+        keys = _sortable(pa.chunked_array([batch["order"] for batch in own.batches()], pa.string()), name == "highest")
+    else:
+        lengths = [pc.utf8_length(batch["text"]).to_numpy(zero_copy_only=False) for batch in own.batches()]
+        keys = np.concatenate([np.zeros(0, np.int64), *lengths]) * (-1 if name == "longest" else 1)
+    order = np.append(np.arange(corpus.first_own), corpus.first_own + np.argsort(keys, kind="stable"))
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
     return rank
 
 
-def resolve(findings: pa.Table, rank: NDArray[np.int64]) -> Verdict:
+def _sortable(values: pa.ChunkedArray, highest: bool) -> NDArray[Any]:
+    """Numbers that sort as the values do, missing ones last."""
+    present = values.is_valid().to_numpy()
+    try:
+        known = values.drop_null().cast(pa.float64()).to_numpy()
+    except pa.ArrowInvalid:
+        known = pc.rank(values.drop_null(), tiebreaker="dense").to_numpy().astype(np.float64)
+    keys = np.full(len(values), np.inf)
+    keys[present] = np.where(np.isnan(known), np.inf, -known if highest else known)
+    return keys
+
+
+def resolve(findings: pa.Table, rank: NDArray[np.int64], dead: NDArray[np.bool_] | None = None) -> Verdict:
     """Greedy kept anchors: from the best rank down, a record goes if it matches one that stays.
 
     Equal texts are one class and share their matches: where the class's best record goes for another record, its
@@ -70,10 +106,15 @@ def resolve(findings: pa.Table, rank: NDArray[np.int64]) -> Verdict:
     Args:
         findings: FINDINGS in any order; those without a partner say nothing about who stays.
         rank: [records], as of `ranks`.
+        dead: bool [records], True for those that go anyhow: nothing goes for them, and they are not told of.
 
     Cost: O(findings log findings); about 150 bytes of memory a finding, none a record.
     """
     findings = findings.filter(pc.is_valid(findings["partner_position"]))
+    if dead is not None:  # an equal text of a dead record still says that two others are equal
+        alive = ~(dead[findings["position"].to_numpy()] | dead[findings["partner_position"].to_numpy()])
+        findings = findings.filter(pc.or_(pa.array(alive), pc.is_in(findings["finder"], pa.array(EQUALITIES))))
+        rank = rank + len(rank) * dead
     others = sorted(set(pc.unique(findings["finder"]).to_pylist()) - set(EQUALITIES))
     names = np.array([*EQUALITIES, *others], object)
     finder = pc.index_in(findings["finder"], pa.array(names, pa.string())).to_numpy()
@@ -94,6 +135,8 @@ def resolve(findings: pa.Table, rank: NDArray[np.int64]) -> Verdict:
 
     gone = np.flatnonzero((anchor[head] >= 0) | (head != np.arange(len(records))))
     gone = gone[np.argsort(records[gone])]
+    if dead is not None:
+        gone = gone[~dead[records[gone]]]
     partner, redundancy = head[gone], np.ones(len(gone))
     told = (same_bytes[gone] != same_bytes[partner]).astype(np.int64)
     nearly = anchor[partner] >= 0
@@ -130,49 +173,3 @@ def _anchors(
         if anchors[this] < 0 and anchors[other] < 0:
             anchors[this] = index
     return np.array(anchors, np.int64)
-
-
-#: What the reason of a removal ends with where the two records are labelled differently.
-DISAGREE = "; labels disagree: "
-
-
-def _disagreement(mine: str | None, theirs: str | None) -> str:
-    return "" if mine == theirs else f"{DISAGREE}{mine} here, {theirs} there"
-
-
-def decide(findings: pa.Table, corpus: Corpus, policy: str = "first") -> pa.Table:
-    """The records to drop, each with a record that stays and that it matches.
-
-    Args:
-        findings: FINDINGS of any finders, in any order.
-        corpus: The records they are about.
-        policy: As in `ranks`.
-
-    Returns:
-        DECISIONS, in the order of the corpus.
-
-    Raises:
-        SettingError: No such policy.
-
-    Cost: As of `resolve`, and about 500 bytes of memory a removal, most of it for its sentence.
-    """
-    verdict = resolve(findings, ranks(corpus, policy))
-    positions = np.union1d(verdict.position, verdict.partner)
-    found = text.records_at(corpus, positions, ["id", "row", "label"])
-    here = pa.array(np.searchsorted(positions, verdict.position))
-    there = pa.array(np.searchsorted(positions, verdict.partner))
-    partners = found["id"].take(there).to_pylist()
-    labels = zip(found["label"].take(here).to_pylist(), found["label"].take(there).to_pylist(), strict=True)
-    told = zip(verdict.finder, verdict.redundancy.tolist(), partners, labels, strict=True)
-    names = pa.array([source.name for source in corpus.sources], pa.string())
-    columns = {
-        "id": found["id"].take(here),
-        "source": names.take(pa.array(map(corpus.source_of, verdict.position.tolist()), pa.int64())),
-        "row": found["row"].take(here),
-        "action": pa.repeat("drop", len(partners)),
-        "finder": verdict.finder,
-        "partner": partners,
-        "redundancy": verdict.redundancy,
-        "reason": [reason(*match) + _disagreement(*pair) for *match, pair in told],
-    }
-    return pa.table(columns, schema=DECISIONS)

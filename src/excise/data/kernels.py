@@ -131,9 +131,9 @@ def shingle(data, start, stop, points, width, out):
     return count - width + 1
 
 
-@kernel(types.void(_bytes, _offsets, _points, int64, int64, uint64[::1], uint32[:, ::1], uint64[:, ::1], boolean[::1]))
-def sign(data, offsets, points, width, rows, scratch, signatures, keys, present):
-    """One-permutation MinHash with optimal densification, and the keys of its bands.
+@kernel(types.void(_bytes, _offsets, _points, int64, uint64[::1], uint32[:, ::1], boolean[::1]))
+def sign(data, offsets, points, width, scratch, signatures, present):
+    """One-permutation MinHash with optimal densification.
 
     A shingle's hash h names a bin by its upper 32 bits and a value by its lower 32; a bin holds its least value; an
     empty bin copies from a bin drawn for it, again and again until that one was filled.
@@ -143,10 +143,8 @@ def sign(data, offsets, points, width, rows, scratch, signatures, keys, present)
         offsets: [n + 1].
         points: Table of code points.
         width: Tokens a shingle.
-        rows: Values a band.
         scratch: At least the longest text's bytes.
-        signatures: [n, bins], written.
-        keys: [n, bands], written; bands * rows <= bins.
+        signatures: [n, bins], written; all bits set where a text has no token at all.
         present: [n], written: False where a text has no token at all.
 
     Source: Li, Owen, Zhang 2012 (one permutation); Shrivastava 2017, Optimal Densification.
@@ -177,11 +175,23 @@ def sign(data, offsets, points, width, rows, scratch, signatures, keys, present)
                 if filled[donor]:
                     signature[place] = signature[donor]
                     break
-        for band in range(keys.shape[1]):
+
+
+@kernel(types.void(types.Array(uint32, 2, "A", readonly=True), int64, uint64[:, ::1]))
+def bands(signatures, rows, keys):
+    """The keys of the bands of signatures.
+
+    Args:
+        signatures: [n, bins] or wider.
+        rows: Values a band.
+        keys: [bands, n], written; bands * rows <= bins.
+    """
+    for text in range(signatures.shape[0]):
+        for band in range(keys.shape[0]):
             key = _SEED
             for row in range(rows):
-                key = mix(key ^ np.uint64(signature[band * rows + row]))
-            keys[text, band] = key
+                key = mix(key ^ np.uint64(signatures[text, band * rows + row]))
+            keys[band, text] = key
 
 
 @kernel(int64(_bytes, _offsets, _points, int64, uint64[::1], uint64[::1], uint64[::1], int64[::1]))
@@ -265,14 +275,15 @@ def jaccard(sets, a, a_stop, b, b_stop, threshold):
     return both / (size - both)
 
 
-@kernel(types.void(uint64[::1], int64[::1], int64[::1], int64, float64, int64[::1], float64[::1]))
-def absorb(sets, starts, bounds, most, threshold, partner, redundancy):
+@kernel(types.void(uint64[::1], int64[::1], int64[::1], boolean[::1], int64, float64, int64[::1], float64[::1]))
+def absorb(sets, starts, bounds, fixed, most, threshold, partner, redundancy):
     """Within each bucket, best record first: one that matches an earlier one which stayed is absorbed by it.
 
     Args:
         sets: Ascending sets one after another.
         starts: [n + 1], set i is sets[starts[i]:starts[i + 1]].
         bounds: [buckets + 1]: bucket k holds the sets bounds[k] to bounds[k + 1].
+        fixed: [n], True for a set that stays whatever it matches.
         most: Buckets of more sets than this are left alone.
         threshold: Least Jaccard similarity of a match.
         partner: [n], written: index of the absorbing set, or -1.
@@ -286,7 +297,7 @@ def absorb(sets, starts, bounds, most, threshold, partner, redundancy):
         for member in range(bounds[bucket], bounds[bucket + 1]):
             partner[member] = -1
             redundancy[member] = 0.0
-            for i in range(count):
+            for i in range(0 if fixed[member] else count):
                 other = staying[i]
                 similarity = jaccard(
                     sets, starts[other], starts[other + 1], starts[member], starts[member + 1], threshold
@@ -300,8 +311,8 @@ def absorb(sets, starts, bounds, most, threshold, partner, redundancy):
                 count += 1
 
 
-@kernel(types.void(uint64[::1], int64[::1], int64, float64, int64[::1], float64[::1]))
-def absorb_many(sets, starts, kinds, threshold, partner, redundancy):
+@kernel(types.void(uint64[::1], int64[::1], boolean[::1], int64, float64, int64[::1], float64[::1]))
+def absorb_many(sets, starts, fixed, kinds, threshold, partner, redundancy):
     """As `absorb` for one bucket of many sets, without comparing all with all.
 
     Two sets with Jaccard similarity t share at least t of each, so they share one of the rarest |A| - t|A| + 1 elements
@@ -311,6 +322,7 @@ def absorb_many(sets, starts, kinds, threshold, partner, redundancy):
     Args:
         sets: Elements numbered from the rarest up, ascending in each set.
         starts: [n + 1], set i is sets[starts[i]:starts[i + 1]].
+        fixed: [n], as in `absorb`.
         kinds: Number of different elements.
         threshold: Least Jaccard similarity of a match.
         partner: [n], written: index of an absorbing set, or -1.
@@ -331,7 +343,7 @@ def absorb_many(sets, starts, kinds, threshold, partner, redundancy):
         first = starts[member]
         stop = starts[member + 1]
         rare = min(stop, stop - np.int64(np.ceil(threshold * (stop - first) - 1e-6)) + 1)
-        for k in range(first, rare):
+        for k in range(first, first if fixed[member] else rare):
             entry = last[np.int64(sets[k])]
             while entry >= 0 and partner[member] < 0:
                 other = owner[entry]

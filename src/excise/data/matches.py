@@ -67,6 +67,7 @@ def matches_table(
             "start": pa.nulls(len(position), pa.int64()),
             "stop": pa.nulls(len(position), pa.int64()),
             "reason": pa.array([reason(finder, similarity, other) for similarity, other in told], pa.string()),
+            "value": pa.nulls(len(position), pa.string()),
         },
         schema=FINDINGS,
     )

@@ -5,6 +5,8 @@ a band of r values with J^r, and so in at least one of b bands with 1 - (1 - J^r
 """
 
 import contextlib
+import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +16,8 @@ from numpy.typing import NDArray
 
 from excise.corpus import Corpus
 from excise.data import text
-from excise.data.threads import in_order
+from excise.data.sketches import Sketch
+from excise.data.threads import Mapped, in_order
 from excise.data.unicode import points
 from excise.journal import Progress, silent
 
@@ -24,7 +27,12 @@ SHINGLE = 5
 BINS = 120
 #: Least probability that two records just at the threshold meet in a band. 20 x 6 at 0.8: 1-(1-0.8^6)^20 = 0.998.
 FOUND = 0.99
-_SLICE_BYTES = 1 << 22
+#: Of the signatures: tokens, shingles, hashes. Kept ones of another version are not used.
+VERSION = 1
+_SLICE_BYTES, _SLICE_ROWS = 1 << 22, 1 << 14
+_EMPTY = np.uint32(0xFFFFFFFF)
+#: Odd, so that groups never share a key by accident.
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
 
 
 def probability_found(similarity: float, bands: int, rows: int) -> float:
@@ -61,19 +69,26 @@ class Bands:
         return np.fromfile(self.files[band], np.uint64)
 
 
-def signatures(
-    texts: pa.Array, bands: int, rows: int
-) -> tuple[NDArray[np.uint32], NDArray[np.uint64], NDArray[np.bool_]]:
-    """Signatures [n, BINS], band keys [n, bands], and which texts have a token [n]."""
+def signatures(texts: pa.Array) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
+    """Signatures [n, BINS], and which texts have a token [n]."""
     from excise.data import kernels  # noqa: PLC0415 - compiles
 
     data, offsets = text.buffers(text.composed(texts))
     scratch = np.empty(int(np.diff(offsets).max(initial=0)) + 1, np.uint64)
     values = np.empty((len(texts), BINS), np.uint32)
-    keys = np.empty((len(texts), bands), np.uint64)
     present = np.empty(len(texts), np.bool_)
-    kernels.sign(data, offsets, points(), SHINGLE, rows, scratch, values, keys, present)
-    return values, keys, present
+    kernels.sign(data, offsets, points(), SHINGLE, scratch, values, present)
+    return values, present
+
+
+def band_keys(values: NDArray[np.uint32], shape: tuple[int, int]) -> NDArray[np.uint64]:
+    """Keys [bands, n] of signatures [n, BINS]."""
+    from excise.data import kernels  # noqa: PLC0415 - compiles
+
+    bands, rows = shape
+    keys = np.empty((bands, len(values)), np.uint64)
+    kernels.bands(values, rows, keys)
+    return keys
 
 
 def spill(
@@ -82,6 +97,9 @@ def spill(
     shape: tuple[int, int],
     *,
     skip: NDArray[np.bool_] | None = None,
+    group: NDArray[np.int64] | None = None,
+    sketch: Sketch | None = None,
+    mapped: Mapped = in_order,
     progress: Progress = silent,
 ) -> Bands:
     """Sign every record and write the keys of its bands to `folder`.
@@ -91,29 +109,67 @@ def spill(
         folder: Exists; gets a file a band.
         shape: Bands, rows.
         skip: bool [records], True where a record takes no part.
+        group: int64 [records]; records of different groups share no key.
+        sketch: Where the signatures of a source are kept, if they are.
+        mapped: Engine.
         progress: Told the records done.
 
-    Cost: 8 bytes of memory and 8 * bands bytes of disk a record, beside a few slices of text.
+    Cost: 8 bytes of memory and 8 * bands bytes of disk a record, beside a few slices of text; kept signatures 484 bytes
+        of disk a record.
     """
-    bands, rows = shape
-    files = tuple(folder / f"band-{band:03d}.u64" for band in range(bands))
+    files = tuple(folder / f"band-{band:03d}.u64" for band in range(shape[0]))
     positions: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
     sizes: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
-
-    def signed(piece: tuple[int, pa.Array]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64]]:
-        first, texts = piece
-        _, keys, present = signatures(texts, bands, rows)
-        if skip is not None:
-            present &= ~skip[first : first + len(texts)]
-        lengths = np.diff(text.buffers(texts)[1])[present]
-        return first + np.flatnonzero(present), lengths, np.ascontiguousarray(keys[present].T)
-
     with contextlib.ExitStack() as stack:
         streams = [stack.enter_context(path.open("wb")) for path in files]
-        pieces = text.pieces(corpus, _SLICE_BYTES, progress, "reading for near duplicates")
-        for where, lengths, keys in in_order(signed, pieces):
-            positions.append(where)
-            sizes.append(lengths)
-            for stream, column in zip(streams, keys, strict=True):
-                stream.write(column)
+        for index in range(len(corpus.sources)):
+            at = corpus.first_position(index)
+            for part in _parts(corpus.part(index), index, shape, sketch, mapped, progress):
+                here = slice(at, at + len(part.sizes))
+                at = here.stop
+                chosen = part.present if skip is None else part.present & ~skip[here]
+                positions.append(here.start + np.flatnonzero(chosen))
+                sizes.append(part.sizes[chosen])
+                keys = part.keys if group is None else part.keys + group[here].astype(np.uint64) * _SPREAD
+                for stream, column in zip(streams, keys, strict=True):
+                    stream.write(column[chosen].data)
     return Bands(np.concatenate(positions), np.concatenate(sizes), files)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Keys [bands, n], presence [n] and sizes in bytes [n] of a run of records."""
+
+    keys: NDArray[np.uint64]
+    present: NDArray[np.bool_]
+    sizes: NDArray[np.int64]
+
+
+def _parts(
+    corpus: Corpus, index: int, shape: tuple[int, int], sketch: Sketch | None, mapped: Mapped, progress: Progress
+) -> Iterator[_Part]:
+    """A source's parts, from its texts or from its kept signatures."""
+    pieces = text.pieces(corpus, _SLICE_BYTES, progress, "reading for near duplicates")
+    if sketch is None:
+        yield from mapped(functools.partial(_keyed, shape), pieces)
+        return
+    empty = np.zeros((0, BINS + 1), np.uint32)
+    rows = sketch(f"signatures-{VERSION}", index, lambda: np.concatenate([empty, *mapped(_signed, pieces)]))
+    for start in range(0, len(rows), _SLICE_ROWS):
+        part = np.ascontiguousarray(rows[start : start + _SLICE_ROWS])
+        present = (part[:, :BINS] != _EMPTY).any(axis=1)
+        yield _Part(band_keys(part, shape), present, part[:, BINS].astype(np.int64))
+        progress("reading for near duplicates", start + len(part), len(rows))
+
+
+def _keyed(shape: tuple[int, int], piece: text.Piece) -> _Part:
+    texts = piece.texts()
+    values, present = signatures(texts)
+    return _Part(band_keys(values, shape), present, np.diff(text.buffers(texts)[1]))
+
+
+def _signed(piece: text.Piece) -> NDArray[np.uint32]:
+    """Signatures and, in the last column, sizes in bytes [n, BINS + 1]."""
+    texts = piece.texts()
+    sizes = np.minimum(np.diff(text.buffers(texts)[1]), _EMPTY).astype(np.uint32)
+    return np.column_stack([signatures(texts)[0], sizes])

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from excise.corpus import Corpus
 from excise.data import minhash
 from excise.data.buckets import Nodes, bucketed
+from excise.data.sketches import Sketch
+from excise.data.threads import Mapped, in_order
 from excise.errors import SettingError
 from excise.journal import Progress, silent
 
@@ -45,7 +47,10 @@ def find(
     *,
     skip: NDArray[np.bool_] | None = None,
     rank: NDArray[np.int64] | None = None,
+    group: NDArray[np.int64] | None = None,
     folder: Path | None = None,
+    sketch: Sketch | None = None,
+    mapped: Mapped = in_order,
     progress: Progress = silent,
 ) -> Iterator[pa.Table]:
     """Records that nearly repeat another one that stays.
@@ -55,7 +60,10 @@ def find(
         settings: The threshold.
         skip: bool [records], True where a record takes no part, e.g. exact duplicates.
         rank: int64 [records], 0 = keep rather than any other (keep.ranks); None is the order of the corpus.
+        group: int64 [records]; only records of one group are compared.
         folder: Where band files go, removed at the end; None is a temporary folder.
+        sketch: Where the signatures of a source are kept, if they are.
+        mapped: Engine.
         progress: Told what is done.
 
     Yields:
@@ -67,11 +75,13 @@ def find(
     rank = np.arange(len(corpus)) if rank is None else rank
     with tempfile.TemporaryDirectory(prefix="near-", dir=folder) as spilled:
         shape = minhash.shape_for(settings.threshold)
-        bands = minhash.spill(corpus, Path(spilled), shape, skip=skip, progress=progress)
+        bands = minhash.spill(
+            corpus, Path(spilled), shape, skip=skip, group=group, sketch=sketch, mapped=mapped, progress=progress
+        )
         by_rank = np.argsort(rank[bands.positions], kind="stable")
-        nodes = Nodes(corpus, bands.positions[by_rank], bands.sizes[by_rank], settings.threshold)
+        nodes = Nodes(corpus, bands.positions[by_rank], bands.sizes[by_rank], settings.threshold, mapped)
         anchors = np.full(len(by_rank), -1)
-        fresh = np.ones(len(by_rank), np.bool_)
+        fresh = bands.positions[by_rank] >= corpus.first_own  # references are compared with, not among themselves
         while fresh.any():
             alive = anchors < 0
             for band in range(len(bands.files)):

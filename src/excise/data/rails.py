@@ -32,7 +32,7 @@ def guard(decisions: pa.Table, corpus: Corpus, blank: Sequence[int]) -> Rails:
     """Warnings about sources that lose more than half, clusters over 1 % of the corpus, and nothing found at all.
 
     Args:
-        decisions: DECISIONS of keep.decide.
+        decisions: DECISIONS of decide.decide.
         corpus: The records.
         blank: By source, the records whose text is nothing but white space.
 

@@ -1,6 +1,8 @@
 """The text view of records: as Arrow buffers, in pieces, by position, and normalised."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,19 +60,60 @@ def normalised(texts: pa.Array) -> pa.Array:
     return pa.LargeStringArray.from_buffers(len(texts), pa.py_buffer(starts), pa.py_buffer(out[:size]))
 
 
-def pieces(corpus: Corpus, size_bytes: int, progress: Progress, label: str) -> Iterator[tuple[int, pa.Array]]:
-    """The texts of a corpus in pieces of about so many bytes, each with the position of its first record."""
-    position, total = 0, len(corpus)
-    for batch in corpus.batches():
-        texts = batch["text"]
-        _, offsets = buffers(texts)
-        first = 0
-        while first < len(texts):
-            last = max(first + 1, int(np.searchsorted(offsets, offsets[first] + size_bytes, "right")) - 1)
-            yield position + first, texts.slice(first, last - first)
-            first = last
-            progress(label, position + first, total)
-        position += len(texts)
+@dataclass(frozen=True)
+class Piece:
+    """Where a run of texts is: small, so that it can be handed to another process.
+
+    Attributes:
+        position: Of its first record.
+        view: File of a source's batches, or the batches.
+        batch: Index of the batch.
+        first: Row in the batch.
+        count: Number of records.
+    """
+
+    position: int
+    view: Path | tuple[pa.RecordBatch, ...]
+    batch: int
+    first: int
+    count: int
+
+    def texts(self) -> pa.Array:
+        """The texts, large_string [count]; memory-mapped where the view is a file."""
+        return self.column("text")
+
+    def column(self, name: str) -> pa.Array:
+        """A BATCH column of these records."""
+        if isinstance(self.view, tuple):
+            batch = self.view[self.batch]
+        else:
+            with pa.memory_map(str(self.view)) as mapped:
+                batch = pa.ipc.open_file(mapped).get_batch(self.batch)
+        return batch[name].slice(self.first, self.count)
+
+
+def pieces(corpus: Corpus, size_bytes: int, progress: Progress, label: str, *, own: bool = False) -> Iterator[Piece]:
+    """A corpus in pieces of about so many bytes of text.
+
+    Args:
+        corpus: The records.
+        size_bytes: Of text; a piece of one record may be larger.
+        progress: Told the records handed out.
+        label: What is done with them.
+        own: Leave out the references.
+    """
+    total = len(corpus)
+    for index in range(corpus.references if own else 0, len(corpus.sources)):
+        position = corpus.first_position(index)
+        for number, batch in enumerate(corpus.batches_of(index)):
+            _, offsets = buffers(batch["text"])
+            first = 0
+            while first < len(batch):
+                last = max(first + 1, int(np.searchsorted(offsets, offsets[first] + size_bytes, "right")) - 1)
+                yield Piece(position + first, corpus.views[index], number, first, last - first)
+                first = last
+                progress(label, position + first, total)
+            position += len(batch)
 
 
 def records_at(corpus: Corpus, positions: Ints, columns: Sequence[str]) -> dict[str, pa.Array]:

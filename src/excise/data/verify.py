@@ -36,13 +36,14 @@ def shingle_sets(texts: pa.Array) -> tuple[NDArray[np.uint64], NDArray[np.int64]
 
 
 def absorbed(
-    texts: pa.Array, bounds: NDArray[np.int64], threshold: float
+    texts: pa.Array, bounds: NDArray[np.int64], fixed: NDArray[np.bool_], threshold: float
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Which texts match an earlier one of their bucket that stays.
 
     Args:
         texts: Of all buckets, bucket after bucket, the record to keep rather first.
         bounds: [buckets + 1], where each bucket starts in `texts`.
+        fixed: bool [n], True for a text that stays whatever it matches.
         threshold: Least Jaccard similarity of a match.
 
     Returns:
@@ -59,9 +60,9 @@ def absorbed(
         where = starts[first : last + 1]
         elements, kinds = rare_first(sets[where[0] : where[-1]], where - where[0])
         here = slice(first, last)
-        kernels.absorb_many(elements, where - where[0], kinds, threshold, partner[here], redundancy[here])
+        kernels.absorb_many(elements, where - where[0], fixed[here], kinds, threshold, partner[here], redundancy[here])
         partner[here][partner[here] >= 0] += first
-    kernels.absorb(sets, starts, bounds, _MANY, threshold, partner, redundancy)
+    kernels.absorb(sets, starts, bounds, fixed, _MANY, threshold, partner, redundancy)
     return partner, redundancy
 
 

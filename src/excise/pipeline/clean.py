@@ -19,13 +19,13 @@ from excise.adapters.files.layouts import Fields
 from excise.adapters.files.read import just_do
 from excise.adapters.files.write import collect, write_source
 from excise.corpus import Source
-from excise.data import near
 from excise.errors import GuardRailError, SettingError, UserError
 from excise.evidence import report
 from excise.journal import Journal, Progress, silent, write_json, written_aside
 from excise.ledger import write_decisions, write_sources
+from excise.pipeline.choices import checked
 from excise.pipeline.clean_evidence import evidence_of
-from excise.pipeline.study import FINDERS, Study, study
+from excise.pipeline.study import Study, study
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,13 @@ def clean(
     on: str | None = None,
     id: str | None = None,
     label: str | None = None,
-    finders: Sequence[str] = tuple(FINDERS),
-    threshold: float = 0.8,
+    finders: Sequence[str] = ("exact", "normalised", "near"),
+    threshold: float | None = None,
+    settings: Mapping[str, Any] | None = None,
+    actions: Mapping[str, str] | None = None,
     keep: str = "first",
+    within: bool = False,
+    per_cluster: int = 1,
     restore: Literal["bytes", "content"] = "bytes",
     corrupt: Literal["stop", "reject"] = "stop",
     allow_large: bool = False,
@@ -89,9 +93,13 @@ def clean(
         on: Field on which alone duplicates are found, instead of `text`.
         id: Field with ids; file name and row if None.
         label: Field with labels; removals whose labels disagree are named in the ledger and counted.
-        finders: Any of exact, normalised, near; they run in this order.
-        threshold: Jaccard similarity of 5-word sequences from which near texts are duplicates, in (0, 1].
-        keep: Who of a group stays: 'first' or 'longest'.
+        finders: Any of recipe.FINDERS; they run in that order.
+        threshold: Jaccard similarity of 5-word sequences from which near texts are duplicates, in (0, 1]; 0.8 if None.
+        settings: Settings of finders by finder, as mappings or as their dataclasses.
+        actions: What is done about what a finder finds, by finder, where that is not what it does anyhow.
+        keep: Who of a cluster stays: first, last, longest, shortest, highest:FIELD or lowest:FIELD.
+        within: Compare only records of one label.
+        per_cluster: Records of each cluster that stay.
         restore: 'bytes': the original comes back bit for bit; 'content': its records do, and compressed files cost
             no copy of the original.
         corrupt: 'stop' at a record that cannot be read, or 'reject' it into the ledger.
@@ -110,13 +118,23 @@ def clean(
         OutputError: OUT exists or belongs to another run.
         GuardRailError: A removal so large that it is probably wrong; `allow_large` says which.
     """
-    settings = _checked(finders, threshold, keep, restore, corrupt)
+    choices = checked(
+        finders,
+        settings or {},
+        actions or {},
+        threshold=threshold,
+        keep=keep,
+        within=within,
+        per_cluster=per_cluster,
+        restore=restore,
+        corrupt=corrupt,
+    )
     fields = Fields(text, on, id, label)
     if dry_run:
         inputs = find(data, progress=progress)
         with tempfile.TemporaryDirectory(prefix="excise-") as folder:
-            found = study(inputs, Path(folder), fields, settings, just_do, progress)
-            return CleanResult(None, {**evidence_of(found, settings, fields, {}, ()), "status": "dry_run"})
+            found = study(inputs, Path(folder), fields, choices, just_do, progress)
+            return CleanResult(None, {**evidence_of(found, fields, {}, ()), "status": "dry_run"})
     if out is None:
         raise SettingError("out is not given; name the folder to make, or ask for a dry run.")
     target = Path(os.path.abspath(out))  # noqa: PTH100 - resolve() would follow a linked OUT
@@ -128,7 +146,7 @@ def clean(
         "version": __version__,
         "inputs": {one.name: one.fingerprint for one in inputs.files},
         "folder": inputs.folder,
-        **settings,
+        **choices.as_dict(),
         "text": text,
         "on": on,
         "id": id,
@@ -136,50 +154,20 @@ def clean(
     }
     with Journal(target, fingerprint, "ledger", inputs=read, overwrite=overwrite, progress=progress) as journal:
         try:
-            found = study(inputs, journal.work, fields, settings, journal.step, progress)
+            found = study(inputs, journal.work, fields, choices, journal.step, progress)
             if found.stop is not None and not allow_large:
                 raise GuardRailError(found.stop)
             written = _write(found, inputs, journal, restore, fields, progress)
         except UserError:  # what has to be mended changes the run's fingerprint: nothing here can be gone on with
             journal.discard()
             raise
-        evidence = evidence_of(found, settings, fields, written, inputs.skipped)
+        evidence = evidence_of(found, fields, written, inputs.skipped)
         evidence["seconds"] = round(time.monotonic() - began, 2)
         write_json(journal.folder / "evidence.json", evidence)
         report.write(journal.folder / "report.html", evidence)
         skipped = tuple(journal.skipped)
         journal.finish()
     return CleanResult(Path(out), evidence, skipped)
-
-
-def _checked(finders: Sequence[str], threshold: float, keep: str, restore: str, corrupt: str) -> dict[str, Any]:
-    """The settings that the result depends on.
-
-    Raises:
-        SettingError: One is out of range.
-    """
-    allowed = {"keep": (keep, ("first", "longest")), "restore": (restore, ("bytes", "content"))}
-    allowed["corrupt"] = (corrupt, ("stop", "reject"))
-    for name, (value, choices) in allowed.items():
-        if value not in choices:
-            raise SettingError(f"{name} is {value!r}; it must be one of {', '.join(choices)}.")
-    if isinstance(finders, str):
-        raise SettingError(f"finders is {finders!r}; give a list, such as ['{finders}'].")
-    if not isinstance(threshold, int | float):
-        raise SettingError(f"threshold is {threshold!r}; it is a number above 0 and at most 1.")
-    for finder in finders:
-        if finder not in FINDERS:
-            raise SettingError(f"finders has {finder!r}; it must be one of {', '.join(FINDERS)}.")
-    if not finders:
-        raise SettingError(f"finders names none; give one or more of {', '.join(FINDERS)}.")
-    near.NearSettings(threshold)
-    return {
-        "finders": [finder for finder in FINDERS if finder in finders],
-        "threshold": float(threshold),
-        "keep": keep,
-        "restore": restore,
-        "corrupt": corrupt,
-    }
 
 
 def _write(

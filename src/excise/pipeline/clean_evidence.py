@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from excise import __version__
 from excise.adapters.files.layouts import Fields
 from excise.corpus import Corpus
-from excise.data import keep
+from excise.data.decide import DISAGREE
 from excise.pipeline.study import Study
 
 #: Pairs shown in the report, and how much of each text.
@@ -23,7 +23,6 @@ _PAIRS, _PAIR_CHARACTERS = 20, 2000
 
 def evidence_of(
     study: Study,
-    settings: Mapping[str, Any],
     fields: Fields,
     written: Mapping[str, Any],
     skipped: Sequence[str],
@@ -32,14 +31,13 @@ def evidence_of(
 
     Args:
         study: What was found and decided.
-        settings: finders, threshold, keep, restore, corrupt.
         fields: What the user said about fields.
         written: By source, what `write_source` told; empty for a dry run.
         skipped: Files that no reader takes.
     """
     sources = study.reading.corpus.sources
     dropped = study.decisions.filter(pc.equal(study.decisions["action"], "drop"))
-    rejected = study.decisions.num_rows - dropped.num_rows
+    rejected = pc.sum(pc.equal(study.decisions["action"], "reject")).as_py() or 0
     gone = {name: len(rows) for name, rows in study.gone().items()}
     before = {s.name: s.records + study.reading.rejects_of(i).num_rows for i, s in enumerate(sources)}
     after = {name: count - gone.get(name, 0) for name, count in before.items()}
@@ -52,7 +50,7 @@ def evidence_of(
         "kind": "clean",
         "status": "done",
         "settings": {
-            **settings,
+            **study.choices.as_dict(),
             **{name: getattr(fields, name) for name in ("text", "on", "id", "label")},
             "views": sorted({s.view for s in sources if s.view}),
         },
@@ -63,10 +61,10 @@ def evidence_of(
             "sources": before,
         },
         "after": {"records": sum(after.values()), "sources": after},
-        "removed": {finder: found[finder] for finder in settings["finders"]},
+        "removed": {finder: found[finder] for finder in study.choices.finders},
         "rejected": rejected,
         "warnings": warnings,
-        "similarities": dict(study.similarities),
+        "similarities": _similarities(study, dropped),
         "pairs": _pairs(study, dropped),
         "versions": {"excise": __version__, "pyarrow": pa.__version__, "numpy": np.__version__},
     }
@@ -83,6 +81,14 @@ def evidence_of(
     return evidence
 
 
+def _similarities(study: Study, dropped: pa.Table) -> dict[str, Any]:
+    """Histogram of the Jaccard similarities of near duplicates: edges, counts."""
+    chosen = study.choices.settings.get("near")
+    edges = np.linspace(0.8 if chosen is None else chosen.threshold, 1.0, 21)
+    similar = dropped.filter(pc.equal(dropped["finder"], "near"))["redundancy"].to_numpy()
+    return {"edges": edges.round(6).tolist(), "counts": np.histogram(similar, edges)[0].tolist()}
+
+
 def _notes(study: Study, rejected: int, skipped: Sequence[str]) -> Iterator[str]:
     """What a person should know about the reading."""
     if rejected:
@@ -90,7 +96,7 @@ def _notes(study: Study, rejected: int, skipped: Sequence[str]) -> Iterator[str]
     blank = sum(content.blank for content in study.reading.contents)
     if blank > 1:
         yield f"Records whose text is empty: {blank:,}; the empty text counts as a text that they repeat."
-    disagree = pc.sum(pc.match_substring(study.decisions["reason"], keep.DISAGREE)).as_py()
+    disagree = pc.sum(pc.match_substring(study.decisions["reason"], DISAGREE)).as_py()
     if disagree:
         yield f"Removed records whose label is not that of the record that stays: {disagree:,}; the ledger names both."
     if skipped:

@@ -144,6 +144,7 @@ def _decisions(model: HFModel, rows: Sequence[Mapping[str, Any]], settings: Mapp
     for row in rows:
         stored = model.stored[row["name"]]
         common = {"id": row["name"], "source": checkpoint.entries[stored].file, "row": places[stored], "partner": None}
+        common["by"] = ""
         error = _told_error(row)
         if row["layout"].get("kept") is not None:
             weights = math.prod(row["shape"])

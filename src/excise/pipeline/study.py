@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,10 +15,13 @@ from excise.adapters.files.find import Inputs
 from excise.adapters.files.layouts import Fields
 from excise.adapters.files.read import Reading, Step, numbered, read
 from excise.corpus import Corpus
-from excise.data import exact, keep, near, rails
+from excise.data import decide, keep, rails
+from excise.data.threads import in_order
 from excise.finding import FINDINGS
 from excise.journal import Progress, written_aside
 from excise.ledger import DECISIONS
+from excise.pipeline.choices import Choices
+from excise.pipeline.finders import FINDERS, Search
 
 
 @dataclass(frozen=True)
@@ -28,21 +30,24 @@ class Study:
 
     Attributes:
         reading: The corpus.
+        choices: What was asked for.
+        findings: FINDINGS of all finders.
         decisions: DECISIONS, unreadable records among them, in the order of the corpus.
-        similarities: Histogram of the Jaccard similarities that were found: edges, counts.
         warnings: What the guard rails say.
         stop: Why not to go on unless large removals are allowed, or None.
     """
 
     reading: Reading
+    choices: Choices
+    findings: pa.Table
     decisions: pa.Table
-    similarities: Mapping[str, Any]
     warnings: tuple[str, ...]
     stop: str | None
 
     def gone(self) -> dict[str, NDArray[np.int64]]:
         """Rows that go, ascending, by source."""
-        names, rows = self.decisions["source"].combine_chunks(), self.decisions["row"].to_numpy()
+        going = self.decisions.filter(pc.is_in(self.decisions["action"], pa.array(["drop", "reject"])))
+        names, rows = going["source"].combine_chunks(), going["row"].to_numpy()
         coded = names.dictionary_encode()
         codes = coded.indices.to_numpy()
         order = np.argsort(codes, kind="stable")
@@ -53,83 +58,44 @@ class Study:
         }
 
 
-@dataclass(frozen=True)
-class Search:
-    """What a finder is given.
-
-    Attributes:
-        corpus: Where to look.
-        settings: Of the run.
-        earlier: FINDINGS of the finders before.
-        folder: For what is spilled.
-        progress: Told what goes on.
-    """
-
-    corpus: Corpus
-    settings: Mapping[str, Any]
-    earlier: pa.Table
-    folder: Path
-    progress: Progress
-
-
-def _exact(search: Search) -> Iterator[pa.Table]:
-    return exact.find(search.corpus, normalised=False, progress=search.progress)
-
-
-def _normalised(search: Search) -> Iterator[pa.Table]:
-    return exact.find(search.corpus, normalised=True, progress=search.progress)
-
-
-def _near(search: Search) -> Iterator[pa.Table]:
-    """The dear one sees only what the cheap ones leave."""
-    rank = keep.ranks(search.corpus, search.settings["keep"])
-    skip = np.zeros(len(search.corpus), np.bool_)
-    skip[keep.resolve(search.earlier, rank).position] = True
-    chosen = near.NearSettings(search.settings["threshold"])
-    return near.find(search.corpus, chosen, skip=skip, rank=rank, folder=search.folder, progress=search.progress)
-
-
-#: The finders by name, in the order in which they run.
-FINDERS: dict[str, Callable[[Search], Iterator[pa.Table]]] = {
-    "exact": _exact,
-    "normalised": _normalised,
-    "near": _near,
-}
-
-
-def study(
-    inputs: Inputs, folder: Path, fields: Fields, settings: Mapping[str, Any], step: Step, progress: Progress
-) -> Study:
+def study(inputs: Inputs, folder: Path, fields: Fields, choices: Choices, step: Step, progress: Progress) -> Study:
     """Read, find and decide.
 
     Args:
         inputs: The files.
         folder: Where views and what was found are laid.
         fields: What the user said about fields.
-        settings: finders, threshold, keep, corrupt.
+        choices: What was asked for.
         step: `Journal.step` to go on where an earlier run stopped.
         progress: Told what goes on.
     """
-    reading = read(inputs, folder / "views", fields, corrupt=settings["corrupt"], step=step, progress=progress)
+    reading = read(inputs, folder / "views", fields, corrupt=choices.corrupt, step=step, progress=progress)  # type: ignore[arg-type]
     corpus = reading.corpus
     path = folder / "decisions.arrow"
+    rank = keep.ranks(corpus, choices.keep)
+    group = _labels(corpus) if choices.within else None
 
     findings = FINDINGS.empty_table()
-    for name in settings["finders"]:
-        search = Search(corpus, settings, findings, folder, progress)
+    for name in choices.finders:
+        out = decide.out_already(findings, len(corpus), choices.actions)
+        search = Search(corpus, choices.settings[name], findings, out, rank, group, folder, None, in_order, progress)
         findings = pa.concat_tables([findings, _found(name, search, step)])
 
-    def work() -> dict[str, Any]:
-        decided = keep.decide(findings, corpus, settings["keep"])
+    def work() -> None:
+        decided = decide.decide(findings, corpus, rank, choices.actions, choices.per_cluster)
         _write(path, DECISIONS, [decided])
-        edges = np.linspace(settings["threshold"], 1.0, 21)
-        similar = decided.filter(pc.equal(decided["finder"], "near"))["redundancy"].to_numpy()
-        return {"edges": edges.round(6).tolist(), "counts": np.histogram(similar, edges)[0].tolist()}
 
-    similarities = step("decide", work, [path])
+    step("decide", work, [path])
     decided = _read(path)
     checked = rails.guard(decided, corpus, [content.blank for content in reading.contents])
-    return Study(reading, _with_rejects(reading, decided), similarities, tuple(checked.warnings), checked.stop)
+    return Study(reading, choices, findings, _with_rejects(reading, decided), tuple(checked.warnings), checked.stop)
+
+
+def _labels(corpus: Corpus) -> NDArray[np.int64]:
+    """A number for the label of each record."""
+    labels = pa.chunked_array([batch["label"] for batch in corpus.batches()], pa.string()).combine_chunks()
+    codes: NDArray[np.int64] = pc.fill_null(labels.dictionary_encode().indices.cast(pa.int64()), -1).to_numpy()
+    return codes
 
 
 def _found(name: str, search: Search, step: Step) -> pa.Table:
@@ -155,7 +121,8 @@ def _with_rejects(reading: Reading, decided: pa.Table) -> pa.Table:
     sources = reading.corpus.sources
     table = pa.concat_tables([decided, *(_rejected(s.name, reading.rejects_of(i)) for i, s in enumerate(sources))])
     places = pc.index_in(table["source"], pa.array([source.name for source in sources], pa.string()))
-    return table.take(pa.array(np.lexsort((table["row"].to_numpy(), places.to_numpy())))).combine_chunks()
+    order = np.lexsort((table["row"].to_numpy(), places.to_numpy()))
+    return table.take(pa.array(order)).combine_chunks()
 
 
 def _rejected(source: str, rejects: pa.Table) -> pa.Table:
@@ -171,5 +138,7 @@ def _rejected(source: str, rejects: pa.Table) -> pa.Table:
         "partner": pa.nulls(count, pa.string()),
         "redundancy": pa.repeat(1.0, count),
         "reason": pc.binary_join_element_wise("line ", lines, ": ", rejects["reason"].combine_chunks(), ""),
+        **{name: pa.nulls(count, DECISIONS.field(name).type) for name in ("start", "stop", "value")},
+        "by": pa.repeat("", count),
     }
     return pa.table(columns, schema=DECISIONS)

@@ -8,8 +8,9 @@ import pytest
 
 import text_oracle
 from excise.corpus import Corpus
-from excise.data import buckets, keep, near, verify
-from excise.data.minhash import signatures
+from excise.data import buckets, near, verify
+from excise.data.decide import decide
+from excise.data.minhash import band_keys, signatures
 from excise.errors import SettingError
 from excise.finding import FINDINGS
 
@@ -27,7 +28,7 @@ def found(texts, threshold=0.8, **settings):
 
 def gone(texts, **settings):
     corpus = Corpus.from_texts(texts)
-    return keep.decide(found(texts, **settings), corpus)["row"].to_pylist()
+    return decide(found(texts, **settings), corpus)["row"].to_pylist()
 
 
 def test_a_changed_word_is_found_with_its_true_similarity():
@@ -43,6 +44,7 @@ def test_a_changed_word_is_found_with_its_true_similarity():
             "start": None,
             "stop": None,
             "reason": "shares 90 % of its 5-word sequences with memory#0",
+            "value": None,
         }
     ]
     assert text_oracle.jaccard(BASE, CHANGED) == 91 / 101
@@ -116,7 +118,7 @@ def large():
 
 def test_large_buckets_lose_nothing(large):
     """Templates share a bucket and do not match; each copy matches its original."""
-    keys = signatures(pa.array(large, pa.large_string()), 20, 6)[1]
+    keys = band_keys(signatures(pa.array(large, pa.large_string()))[0], (20, 6)).T
     assert max(np.unique(keys[:, band], return_counts=True)[1].max() for band in range(20)) > verify._MANY
     assert gone(large) == list(range(300, 400))
 
@@ -124,9 +126,9 @@ def test_large_buckets_lose_nothing(large):
 def test_the_index_of_rare_shingles_agrees_with_all_pairs(large, monkeypatch):
     texts = pa.array(large, pa.large_string())
     bounds = np.array([0, 3, len(large)])
-    by_index = verify.absorbed(texts, bounds, 0.8)
+    by_index = verify.absorbed(texts, bounds, np.zeros(len(texts), np.bool_), 0.8)
     monkeypatch.setattr(verify, "_MANY", 10**6)
-    by_pairs = verify.absorbed(texts, bounds, 0.8)
+    by_pairs = verify.absorbed(texts, bounds, np.zeros(len(texts), np.bool_), 0.8)
     assert by_index[0].tolist() == by_pairs[0].tolist()
     assert by_index[1].tolist() == by_pairs[1].tolist()
     assert (by_pairs[0] >= 0).sum() > 50
@@ -162,7 +164,9 @@ def test_both_ways_of_comparing_agree_with_sets(threshold, monkeypatch):
     assert 20 < len(staying) < 390
     for most in (1, 10**6):
         monkeypatch.setattr(verify, "_MANY", most)
-        partner, redundancy = verify.absorbed(pa.array(texts, pa.large_string()), np.array([0, len(texts)]), threshold)
+        partner, redundancy = verify.absorbed(
+            pa.array(texts, pa.large_string()), np.array([0, len(texts)]), np.zeros(len(texts), np.bool_), threshold
+        )
         assert np.flatnonzero(partner < 0).tolist() == staying
         for i in np.flatnonzero(partner >= 0).tolist():
             one, other = sets[i], sets[partner[i]]
@@ -185,7 +189,7 @@ def test_a_large_family_of_copies_ends_in_one_record():
         words[rng.randrange(200)] = f"c{i}"
         family.append(" ".join(words))
     table = found(family)
-    assert keep.decide(table, Corpus.from_texts(family))["row"].to_pylist() == list(range(1, 600))
+    assert decide(table, Corpus.from_texts(family))["row"].to_pylist() == list(range(1, 600))
     assert table.num_rows < 800  # orphans are adopted at once, not handed from head to head
 
 
@@ -211,7 +215,7 @@ def test_orphans_come_back():
     assert text_oracle.jaccard(texts[0], texts[1]) >= 0.8
     assert text_oracle.jaccard(texts[1], texts[2]) >= 0.8
     assert text_oracle.jaccard(texts[0], texts[2]) < 0.8
-    decisions = keep.decide(found(texts), Corpus.from_texts(texts))
+    decisions = decide(found(texts), Corpus.from_texts(texts))
     assert dict(zip(decisions["row"].to_pylist(), decisions["partner"].to_pylist(), strict=True)) == {
         1: "memory#0",
         3: "memory#2",

@@ -12,6 +12,7 @@ import pytest
 import text_oracle
 from excise.corpus import Corpus
 from excise.data import keep, near
+from excise.data.decide import decide
 
 THRESHOLD = 0.8
 
@@ -92,7 +93,7 @@ def recall_of(originals, units, joiner, rng):
         *(table[c].to_pylist() for c in ("position", "partner_position", "redundancy")), strict=True
     ):
         assert pairs[max(a, b), min(a, b)] == similarity
-    gone = set(keep.decide(table, corpus)["row"].to_pylist())
+    gone = set(decide(table, corpus)["row"].to_pylist())
     return 1 - sum(i not in gone and j not in gone for i, j in pairs) / len(pairs)
 
 

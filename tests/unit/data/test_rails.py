@@ -3,7 +3,8 @@
 import pytest
 
 from excise.corpus import Corpus
-from excise.data import keep, rails
+from excise.data import rails
+from excise.data.decide import decide
 from excise.finding import Finding, table_of
 
 
@@ -14,14 +15,14 @@ def guard(records, removed, finder="near", spread=1, blank=0):
         Finding(finder, f"memory#{p}", 0.9, "", p, f"memory#{p % spread}", p % spread)
         for p in range(spread, spread + removed)
     ]
-    return rails.guard(keep.decide(table_of(found), corpus, "first"), corpus, [blank])
+    return rails.guard(decide(table_of(found), corpus), corpus, [blank])
 
 
 def test_nothing_found_is_said():
     assert guard(10, 0).warnings == (
         "Nothing was found: no record repeats another. Check that the text field is the right one.",
     )
-    assert rails.guard(keep.decide(table_of([]), Corpus.from_texts([])), Corpus.from_texts([]), [0]).warnings == ()
+    assert rails.guard(decide(table_of([]), Corpus.from_texts([])), Corpus.from_texts([]), [0]).warnings == ()
 
 
 @pytest.mark.parametrize(("removed", "warned"), [(500, False), (501, True)])

@@ -111,8 +111,8 @@ def test_pieces_cover_every_record_once():
     corpus = Corpus.from_texts(texts, batch=3)
     told = []
     found = list(text.pieces(corpus, 10, lambda label, done, total: told.append((done, total)), "reading"))
-    assert [first for first, _ in found] == [0, 2, 3, 6, 7]
-    assert [t for _, piece in found for t in piece.to_pylist()] == texts
+    assert [piece.position for piece in found] == [0, 2, 3, 6, 7]
+    assert [t for piece in found for t in piece.texts().to_pylist()] == texts
     assert told[-1] == (8, 8)
     assert not list(text.pieces(Corpus.from_texts([]), 10, silent, "reading"))
 

@@ -1,0 +1,96 @@
+"""finders: from the name of a finder to the function that runs it on a corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from excise.corpus import Corpus
+from excise.data import exact, keep, near
+from excise.data.sketches import Sketch
+from excise.data.threads import Mapped
+from excise.journal import Progress
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a finder is given.
+
+    Attributes:
+        corpus: Where to look.
+        settings: Its dataclass of settings, or None.
+        earlier: FINDINGS of the finders before.
+        out: bool [records]: those that go already for what they are.
+        rank: int64 [records], as of `keep.ranks`.
+        group: int64 [records]: only records of one group are compared; None compares all.
+        folder: For what is spilled.
+        sketch: Where what is measured of a source is kept; None where nothing is.
+        mapped: Engine.
+        progress: Told what goes on.
+    """
+
+    corpus: Corpus
+    settings: Any
+    earlier: pa.Table
+    out: NDArray[np.bool_]
+    rank: NDArray[np.int64]
+    group: NDArray[np.int64] | None
+    folder: Path
+    sketch: Sketch | None
+    mapped: Mapped
+    progress: Progress
+
+    def gone(self) -> NDArray[np.bool_]:
+        """Bool [records]: those that go for what the finders before have found; a dear finder leaves them out."""
+        gone = self.out.copy()
+        gone[keep.resolve(self.earlier, self.rank, self.out).position] = True
+        gone[: self.corpus.first_own] = False
+        return gone
+
+
+def _equal(search: Search, normalised: bool) -> Iterator[pa.Table]:
+    kept = {} if search.sketch is None else {"sketch": search.sketch}
+    return exact.find(
+        search.corpus,
+        normalised=normalised,
+        group=search.group,
+        mapped=search.mapped,
+        progress=search.progress,
+        **kept,
+    )
+
+
+def _exact(search: Search) -> Iterator[pa.Table]:
+    return _equal(search, normalised=False)
+
+
+def _normalised(search: Search) -> Iterator[pa.Table]:
+    return _equal(search, normalised=True)
+
+
+def _near(search: Search) -> Iterator[pa.Table]:
+    return near.find(
+        search.corpus,
+        search.settings,
+        skip=search.gone(),
+        rank=search.rank,
+        group=search.group,
+        folder=search.folder,
+        sketch=search.sketch,
+        mapped=search.mapped,
+        progress=search.progress,
+    )
+
+
+#: The finders by name; recipe.FINDERS says in which order they run.
+FINDERS: dict[str, Callable[[Search], Iterator[pa.Table]]] = {
+    "exact": _exact,
+    "normalised": _normalised,
+    "near": _near,
+}

@@ -1,56 +1,46 @@
-"""Columnar: parquet files — reading a text view, dropping rows, and putting them back."""
+"""Columnar: parquet and Arrow files — reading a text view, changing and dropping rows, and putting them back."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import IO
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from excise.adapters.files import extract, views
+from excise.adapters.files.changes import Changes, Inside, Int64s, applied, pieces
 from excise.adapters.files.extract import Columns, Layout
 from excise.adapters.files.find import Input
 from excise.adapters.files.layouts import Fields, view_for
 from excise.adapters.files.spans import Block
+from excise.adapters.files.table_files import TableFile, opened
+from excise.adapters.files.views import View
 from excise.errors import ArtefactError, InputError
 
-_BATCH_ROWS = 1 << 15
+#: Formats whose records are rows of columns, not byte ranges.
+FORMATS = frozenset({"parquet", "arrow"})
 
 
 def parsed(one: Input, fields: Fields, told: Callable[[int], None]) -> Iterator[tuple[Block, Columns, Layout]]:
-    """Blocks of a parquet file; its records have no byte spans (-1).
+    """Blocks of a parquet or Arrow file; its records have no byte spans (-1).
 
     Raises:
-        InputError: Not parquet, compressed once more, without a field, or with a field that is no text.
+        InputError: Not such a file, compressed once more, without a field, or with a field that is no text.
     """
     if one.compression:
-        raise InputError(f"parquet inside {one.compression}; unpack it first, parquet is compressed already", one.shown)
-    with _opened(one.path, one.shown) as file:
-        layout = _layout(file.schema_arrow, fields, one.shown)
-        total, done = max(1, file.metadata.num_rows), 0
-        for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=layout.needed):
+        raise InputError(
+            f"{one.format} inside {one.compression}; unpack it first, {one.format} has compression of its own",
+            one.shown,
+        )
+    with opened(one.path, one.format, one.shown) as file:
+        layout = _layout(file.schema, fields, one.shown)
+        total, done = max(1, file.rows), 0
+        for batch in file.batches(layout.needed):
             yield _block(batch.num_rows), _columns(batch, layout, one.shown, done), layout
             done += batch.num_rows
             told(one.size_bytes * done // total)
-
-
-@contextlib.contextmanager
-def _opened(path: Path, shown: str) -> Iterator[pq.ParquetFile]:
-    """A parquet file to read; what Arrow finds wrong with it is the input's fault."""
-    try:
-        with pq.ParquetFile(path) as file:
-            yield file
-    except OSError as error:
-        if error.errno is not None:  # of what is written meanwhile; Arrow gives damage no number
-            raise
-        raise InputError(f"damaged, or cannot be read ({str(error).strip()})", shown) from error
-    except pa.ArrowException as error:
-        raise InputError(f"not readable as parquet ({str(error).strip()})", shown) from error
 
 
 def _layout(schema: pa.Schema, fields: Fields, shown: str) -> Layout:
@@ -77,93 +67,167 @@ def _columns(batch: pa.RecordBatch, layout: Layout, shown: str, row: int) -> Col
     if layout.id is not None and columns[layout.id].null_count:
         missing = row + columns[layout.id].is_null().to_pylist().index(True)
         raise InputError(f"row {missing} has no id in {layout.id!r}", shown)
-    return extract.composed(columns, layout)
+    fixed = next((name for name in layout.view.fields if pa.types.is_nested(batch.schema.field(name).type)), "")
+    return replace(extract.composed(columns, layout), fixed=fixed)
 
 
-def drop_rows(path: Path, shown: str, gone: NDArray[np.int64], kept: IO[bytes], dropped: IO[bytes]) -> None:
-    """Write a parquet file without some rows, and those rows to another one.
+def split(original: TableFile, changes: Changes, view: View, shown: str, kept: IO[bytes], touched: IO[bytes]) -> None:
+    """Write the cleaned rows, and the original rows of those that went or were changed.
 
     Args:
-        path: The original.
+        original: The file.
+        changes: What is done to it.
+        view: Its text view.
         shown: Its name in errors.
-        gone: int64, ascending: rows that go.
-        kept: Gets the rows that stay: same schema, row groups and compression.
-        dropped: Gets the others.
+        kept: Gets the rows that stay, changed or not: same schema, compression and about the same row groups.
+        touched: Gets the original rows of the others.
     """
-    with _opened(path, shown) as file:
-        schema, compression = file.schema_arrow, _compression(file)
-        with (
-            pq.ParquetWriter(kept, schema, compression=compression) as stay,
-            pq.ParquetWriter(dropped, schema, compression="zstd") as go,
-        ):
-            row = 0
-            for group in range(file.num_row_groups):
-                table = file.read_row_group(group)
-                mask = np.ones(table.num_rows, bool)
-                mask[gone[(gone >= row) & (gone < row + len(mask))] - row] = False
-                row += len(mask)
-                for writer, part in ((stay, table.filter(pa.array(mask))), (go, table.filter(pa.array(~mask)))):
-                    if part.num_rows:
-                        writer.write_table(part)
+    with original.like(kept) as stay, original.like(touched, "zstd") as aside:
+        row = 0
+        tables = (pa.Table.from_batches([batch]) for batch in original.batches())
+        for table, new in changed(tables, changes, view, shown):
+            mask = _among(changes.gone, row, table.num_rows) | _among(changes.changed, row, table.num_rows)
+            row += table.num_rows
+            if mask.any():
+                aside(table.filter(pa.array(mask)))
+            if new.num_rows:
+                stay(new)
 
 
-def _compression(file: pq.ParquetFile) -> str:
-    if not file.num_row_groups or not file.metadata.num_columns:
-        return "snappy"
-    name = str(file.metadata.row_group(0).column(0).compression).lower()
-    return name if name in {"snappy", "gzip", "zstd", "lz4", "brotli"} else "none"
+def changed(
+    tables: Iterator[pa.Table], changes: Changes, view: View, shown: str
+) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """Each table with what becomes of it.
+
+    Args:
+        tables: The rows of the original in order.
+        changes: What is done to them.
+        view: The text view.
+        shown: The file's name in errors.
+    """
+    edits = changes.inside()
+    waiting = next(edits, None)
+    row = 0
+    for table in tables:
+        here: list[Inside] = []
+        while waiting is not None and waiting.row < row + table.num_rows:
+            here.append(waiting)
+            waiting = next(edits, None)
+        new = _edited(table, row, here, view, changes.label, shown) if here else table
+        gone = _among(changes.gone, row, table.num_rows)
+        row += table.num_rows
+        yield table, new.filter(pa.array(~gone)) if gone.any() else new
 
 
-def merged(kept: Path, dropped: Path, gone: NDArray[np.int64]) -> Iterator[pa.Table]:
+def _among(rows: Int64s, first: int, count: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Which of `count` rows from `first` on are among these, which ascend."""
+    mask = np.zeros(count, np.bool_)
+    low, high = np.searchsorted(rows, [first, first + count])
+    mask[rows[low:high] - first] = True
+    return mask
+
+
+def _edited(
+    table: pa.Table, first: int, edits: Sequence[Inside], view: View, label: str | None, shown: str
+) -> pa.Table:
+    """A table with some rows' fields changed."""
+    places = np.array([inside.row - first for inside in edits])
+    part = table.take(pa.array(places))
+    words = {name: views.spelled_array(_one_chunk(part[name])).to_pylist() for name in dict.fromkeys(view.fields)}
+    new: dict[str, list[tuple[int, str]]] = {}
+    for index, inside in enumerate(edits):
+        found = pieces(view, [len(words[name][index] or "") for name in view.fields], inside.text)
+        for name in dict.fromkeys(view.fields[piece.place] for piece in found):
+            mine = sorted((p.start, p.stop, p.value) for p in found if view.fields[p.place] == name)
+            new.setdefault(name, []).append((index, applied(words[name][index], mine)))
+        if inside.label is not None and label is not None:
+            new[label] = [pair for pair in new.get(label, []) if pair[0] != index] + [(index, inside.label[0])]
+    for name, values in new.items():
+        table = _with(table, name, places[[index for index, _ in values]], [value for _, value in values], shown)
+    return table
+
+
+def _with(table: pa.Table, name: str, places: Int64s, values: Sequence[str], shown: str) -> pa.Table:
+    """A table with other values at some places of one column."""
+    column, kind = _one_chunk(table[name]), table.schema.field(name).type
+    try:
+        fresh = _cast(pa.array(values, pa.large_string()), kind)
+    except pa.ArrowException as error:
+        raise InputError(
+            f"the column {name!r} is {kind}, which cannot hold {values[0]!r} ({str(error).strip()}). "
+            "Drop such records instead",
+            shown,
+        ) from error
+    order = np.arange(table.num_rows)
+    order[places] = table.num_rows + np.arange(len(values))
+    both = pa.chunked_array([column, fresh], kind).take(pa.array(order))
+    return table.set_column(table.schema.get_field_index(name), table.schema.field(name), both)
+
+
+def _cast(texts: pa.Array, kind: pa.DataType) -> pa.Array:
+    if pa.types.is_dictionary(kind):
+        return texts.cast(kind.value_type).dictionary_encode().cast(kind)
+    if pa.types.is_nested(kind):
+        raise pa.ArrowInvalid("lists and objects cannot be changed in place")
+    return texts.cast(kind)
+
+
+def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def merged(kept: TableFile, touched: TableFile, changes: Changes) -> Iterator[pa.Table]:
     """The rows of the original in their order, in tables of any size.
 
     Args:
         kept: The cleaned file.
-        dropped: The rows that went, in order.
-        gone: int64, ascending: their places in the original.
+        touched: The original rows of those that went or were changed, in order.
+        changes: Which those are.
     """
-    with _opened(kept, str(kept)) as stay, _opened(dropped, str(dropped)) as go:
-        sides = (_Rows(stay), _Rows(go))
-        total = stay.metadata.num_rows + go.metadata.num_rows
-        for row in range(0, total, _BATCH_ROWS):
-            size = min(_BATCH_ROWS, total - row)
-            mask = np.zeros(size, bool)
-            mask[gone[(gone >= row) & (gone < row + size)] - row] = True
-            taken = int(mask.sum())
-            both = pa.concat_tables([sides[0].take(size - taken), sides[1].take(taken)])
-            order = np.empty(size, np.int64)
-            order[~mask] = np.arange(size - taken)
-            order[mask] = np.arange(size - taken, size)
-            yield both.take(pa.array(order))
+    cleaned, originals = _Rows(kept), _Rows(touched)
+    total = kept.rows + len(changes.gone)
+    few = min(kept.batch_rows, touched.batch_rows)
+    for row in range(0, total, few):
+        size = min(few, total - row)
+        gone, edited = _among(changes.gone, row, size), _among(changes.changed, row, size)
+        from_original = gone | edited
+        stay = size - int(gone.sum())
+        both = pa.concat_tables([cleaned.take(stay), originals.take(int(from_original.sum()))])
+        order = np.cumsum(~gone) - 1
+        order[from_original] = stay + np.arange(int(from_original.sum()))
+        yield both.take(pa.array(order))
 
 
 class _Rows:
-    """Hands out the rows of a parquet file, as many as asked for at a time."""
+    """Hands out the rows of a table file, as many as asked for at a time."""
 
-    def __init__(self, file: pq.ParquetFile) -> None:
-        self._batches = file.iter_batches(batch_size=_BATCH_ROWS)
-        self._rest: pa.Table = file.schema_arrow.empty_table()
+    def __init__(self, file: TableFile) -> None:
+        self._batches = file.batches()
+        self._rest: pa.Table = file.schema.empty_table()
 
     def take(self, count: int) -> pa.Table:
-        while self._rest.num_rows < count:
+        parts = []
+        while True:
+            part = self._rest.slice(0, count)
+            parts.append(part)
+            count -= part.num_rows
+            self._rest = self._rest.slice(part.num_rows)
+            if not count:
+                return pa.concat_tables(parts)
             batch = next(self._batches, None)
             if batch is None:
-                raise ArtefactError("the cleaned parquet file has fewer rows than the ledger says")
-            self._rest = pa.concat_tables([self._rest, pa.Table.from_batches([batch])])
-        taken, self._rest = self._rest.slice(0, count), self._rest.slice(count)
-        return taken
+                raise ArtefactError("the cleaned file has fewer rows than the ledger says")
+            self._rest = pa.Table.from_batches([batch])
 
 
-def same_rows(path: Path, tables: Iterator[pa.Table]) -> bool:
-    """Whether a parquet file holds just these rows, read side by side."""
-    with _opened(path, str(path)) as file:
-        rows = _Rows(file)
-        count = 0
-        for table in tables:
-            count += table.num_rows
-            if count > file.metadata.num_rows or not _same(rows.take(table.num_rows), table):
-                return False
-        return bool(count == file.metadata.num_rows)
+def same_rows(file: TableFile, tables: Iterator[pa.Table]) -> bool:
+    """Whether a table file holds just these rows, read side by side."""
+    rows, count = _Rows(file), 0
+    for table in tables:
+        count += table.num_rows
+        if count > file.rows or not _same(rows.take(table.num_rows), table):
+            return False
+    return count == file.rows
 
 
 def _same(one: pa.Table, other: pa.Table) -> bool:
@@ -172,16 +236,3 @@ def _same(one: pa.Table, other: pa.Table) -> bool:
         mine.equals(theirs) or repr(mine.to_pylist()) == repr(theirs.to_pylist())
         for mine, theirs in zip(one.columns, other.columns, strict=True)
     )
-
-
-def write(tables: Iterator[pa.Table], schema: pa.Schema, file: IO[bytes]) -> None:
-    """Write rows as one parquet file."""
-    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
-        for table in tables:
-            writer.write_table(table)
-
-
-def schema_of(path: Path) -> pa.Schema:
-    """The Arrow schema of a parquet file."""
-    with pq.ParquetFile(path) as file:
-        return file.schema_arrow

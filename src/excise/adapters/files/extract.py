@@ -69,6 +69,7 @@ class Columns:
         labels: string [readable], or None without a label field.
         bad: Index in the block and reason of each record that could not be read; the arrays lack these.
         seen: Fields that some record has.
+        fixed: A field of the view that holds a list or an object somewhere, whose text cannot be changed in place.
     """
 
     texts: pa.Array
@@ -76,6 +77,7 @@ class Columns:
     labels: pa.Array | None
     bad: tuple[tuple[int, str], ...] = ()
     seen: frozenset[str] = frozenset()
+    fixed: str = ""
 
 
 class BadRecordError(Exception):
@@ -191,7 +193,9 @@ def take(table: pa.Table, layout: Layout) -> Columns | None:
     except NotTextError:
         return None
     taken = composed(columns, layout)
-    return replace(taken, seen=frozenset(name for name, array in raw.items() if array.null_count < len(array)))
+    seen = frozenset(name for name, array in raw.items() if array.null_count < len(array))
+    fixed = next((name for name in layout.view.fields if pa.types.is_nested(raw[name].type)), "")
+    return replace(taken, seen=seen, fixed=fixed)
 
 
 def composed(columns: Mapping[str, pa.Array], layout: Layout) -> Columns:
@@ -213,6 +217,7 @@ def _one_by_one(block: Block, layout: Layout, read: Callable[[bytes, Layout], di
     labels: list[str | None] = []
     bad: list[tuple[int, str]] = []
     seen: set[str] = set()
+    fixed = ""
     for index in range(len(block.starts)):
         try:
             record = read(block.record(index), layout)
@@ -221,6 +226,7 @@ def _one_by_one(block: Block, layout: Layout, read: Callable[[bytes, Layout], di
             bad.append((index, str(error)))
             continue
         seen.update(record.keys() & set(layout.needed))
+        fixed = fixed or next((n for n in layout.view.fields if isinstance(record.get(n), list)), "")
         texts.append(text)
         ids.append(id_)
         labels.append(label)
@@ -230,6 +236,7 @@ def _one_by_one(block: Block, layout: Layout, read: Callable[[bytes, Layout], di
         None if layout.label is None else pa.array(labels, pa.string()),
         tuple(bad),
         frozenset(seen),
+        fixed,
     )
 
 

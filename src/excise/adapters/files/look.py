@@ -25,7 +25,7 @@ _Entry = Mapping[str, Any]
 
 def removed_text(out: Path, ledger: Ledger, source: _Entry, row: int) -> str:
     """Text view of a record that was dropped; the raw bytes as text where it could not be read."""
-    if source["format"] == "parquet":
+    if source["format"] in columnar.FORMATS:
         place = int(np.searchsorted(rows_gone(ledger, source["name"]), row))
         return _nth(_records(source, ledger.folder / "rows" / inside(source["name"])), place)
     raw = ledger.removed(source["name"], row)
@@ -83,7 +83,7 @@ def _kept(out: Path, source: _Entry) -> Path:
 
 def _records(source: _Entry, path: Path) -> Iterator[Columns]:
     one, fields = _input(source, path), _fields(source)
-    if source["format"] == "parquet":
+    if source["format"] in columnar.FORMATS:
         found = columnar.parsed(one, fields, lambda size_bytes: None)
     else:
         found = parsed(one, fields, decoded(path, one.compression, one.name))

@@ -13,7 +13,9 @@ import pyarrow.compute as pc
 import xxhash
 
 from excise.adapters.files import columnar
+from excise.adapters.files.changes import Changes, changes_by_source
 from excise.adapters.files.containers import CHUNK, decoded, encoded
+from excise.adapters.files.table_files import opened
 from excise.errors import ArtefactError, InputError
 from excise.journal import fingerprint_of, written_aside
 from excise.ledger import Ledger, undo
@@ -46,11 +48,8 @@ def put_back(out: Path, ledger: Ledger, source: Mapping[str, Any], to: Path) -> 
         )
     if how == "same":
         _exactly(kept, source, to)
-    elif source["format"] == "parquet":
-        dropped = ledger.folder / "rows" / name
-        with written_aside(to) as file:
-            rows = columnar.merged(kept, dropped, rows_gone(ledger, source["name"]))
-            columnar.write(rows, columnar.schema_of(kept), file)
+    elif source["format"] in columnar.FORMATS:
+        _by_rows(kept, ledger, source, to)
     else:
         _by_undo(kept, ledger, source, to)
 
@@ -69,9 +68,26 @@ def inside(name: str) -> Path:
 
 def rows_gone(ledger: Ledger, source: str) -> np.ndarray[Any, np.dtype[np.int64]]:
     """int64, ascending: rows of a source that went."""
-    table = ledger.decisions
-    rows = table.filter(pc.equal(table["source"], source))["row"].to_numpy()
-    return np.sort(rows)
+    return changes_of(ledger, source).gone
+
+
+def changes_of(ledger: Ledger, source: str) -> Changes:
+    """What was done to a source."""
+    mine = ledger.decisions.filter(pc.equal(ledger.decisions["source"], source))
+    label = next((entry.get("label_field") for entry in ledger.sources if entry["name"] == source), None)
+    return changes_by_source(mine, label).get(source, Changes.of(np.zeros(0, np.int64)))
+
+
+def _by_rows(kept: Path, ledger: Ledger, source: Mapping[str, Any], to: Path) -> None:
+    aside = ledger.folder / "rows" / inside(source["name"])
+    with (
+        opened(kept, source["format"], str(kept)) as stay,
+        opened(aside, source["format"], str(aside)) as touched,
+        written_aside(to) as file,
+        stay.like(file) as sink,
+    ):
+        for table in columnar.merged(stay, touched, changes_of(ledger, source["name"])):
+            sink(table)
 
 
 def _exactly(original: Path, source: Mapping[str, Any], to: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NoReturn, Protocol
 
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import xxhash
 
 from excise.adapters.files import columnar, containers
+from excise.adapters.files.changes import Changes, changes_by_source
 from excise.adapters.files.extract import Columns, Layout
 from excise.adapters.files.find import Input, Inputs, find
 from excise.adapters.files.layouts import Fields, parsed
@@ -55,11 +56,13 @@ class Content:
         fingerprint: XXH3-128 of the decoded bytes; '' for columnar sources.
         size_bytes: Number of decoded bytes; the file's own size for columnar sources.
         blank: Records whose text is nothing but white space.
+        fixed: A field of the view that holds a list or an object somewhere; '' if there is none.
     """
 
     fingerprint: str
     size_bytes: int
     blank: int
+    fixed: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,11 +73,27 @@ class Reading:
         corpus: Sources and views of the readable records.
         rejects: One entry a source: the file with REJECTS.
         contents: One entry a source: what is in it once it is decoded.
+        fields: What the user said about fields.
     """
 
     corpus: Corpus
     rejects: tuple[Path, ...]
     contents: tuple[Content, ...]
+    fields: Fields = field(default_factory=Fields)
+
+    def editable(self, index: int) -> str | None:
+        """Why the text view of a source cannot be changed in place; None where it can."""
+        fixed, name = self.contents[index].fixed, self.corpus.sources[index].name
+        if not fixed:
+            return None
+        return (
+            f"the field {fixed!r} of {name} holds lists or objects, whose text cannot be changed in place; "
+            "drop whole records instead, or compare another field"
+        )
+
+    def changes(self, decisions: pa.Table) -> dict[str, Changes]:
+        """What DECISIONS do to each source that they are about, by its name."""
+        return changes_by_source(decisions, self.fields.label)
 
     def rejects_of(self, index: int) -> pa.Table:
         """The records of one source that could not be read."""
@@ -151,7 +170,7 @@ def read(
         rejects.append(bad)
         done += one.size_bytes
         progress("reading", done, total)
-    reading = Reading(Corpus(tuple(sources), tuple(views)), tuple(rejects), tuple(contents))
+    reading = Reading(Corpus(tuple(sources), tuple(views)), tuple(rejects), tuple(contents), fields)
     if not any(source.records for source in sources):
         _refuse_empty(reading, inputs)
     if fields.id is not None:
@@ -163,7 +182,7 @@ def _read_one(
     one: Input, view: Path, rejects: Path, fields: Fields, corrupt: str, told: Callable[[int], None]
 ) -> dict[str, Any]:
     on_disk, content = _Counted(told), _Counted(lambda size_bytes: None)
-    columns_of = one.format == "parquet"
+    columns_of = one.format in columnar.FORMATS
     found = columnar.parsed(one, fields, told) if columns_of else parsed(one, fields, _hashed(one, on_disk, content))
     written, name = _Written(one, corrupt), ""
     with written_aside(view) as file, pa.ipc.new_file(file, BATCH) as sink:
@@ -178,7 +197,8 @@ def _read_one(
     source = Source(
         one.name, str(one.path), one.format, one.compression, one.size_bytes, one.fingerprint, written.count, name
     )
-    decoded = Content("" if columns_of else content.hexdigest(), content.count or one.size_bytes, written.blank)
+    fingerprint = "" if columns_of else content.hexdigest()
+    decoded = Content(fingerprint, content.count or one.size_bytes, written.blank, written.fixed)
     return {"source": source.as_dict(), "content": asdict(decoded)}
 
 
@@ -217,6 +237,7 @@ class _Written:
     def __init__(self, one: Input, corrupt: str) -> None:
         self._one, self._stop = one, corrupt == "stop"
         self._row = self.count = self.blank = 0
+        self.fixed = ""
         self.rejects: list[dict[str, Any]] = []
         self._unseen: set[str] | None = None
 
@@ -237,10 +258,13 @@ class _Written:
             ids = columns.ids if columns.ids is not None else numbered(self._one.name, rows)
             labels = columns.labels if columns.labels is not None else pa.nulls(len(rows), pa.string())
             places = [pa.array(side[keep] + block.at) for side in (block.starts, block.stops)]
-            sink.write_batch(pa.record_batch([ids, pa.array(rows), *places, columns.texts, labels], schema=BATCH))
+            order = pa.nulls(len(rows), pa.string())
+            arrays = [ids, pa.array(rows), *places, columns.texts, labels, order]
+            sink.write_batch(pa.record_batch(arrays, schema=BATCH))
         self._row += len(keep)
         self.count += len(rows)
         self.blank += _blank(columns.texts)
+        self.fixed = self.fixed or columns.fixed
         unseen = set(layout.needed) - layout.known if self._unseen is None else self._unseen
         self._unseen = unseen - columns.seen
 

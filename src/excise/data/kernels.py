@@ -131,6 +131,29 @@ def shingle(data, start, stop, points, width, out):
     return count - width + 1
 
 
+@kernel(int64(_bytes, _offsets, _points, int64, uint64[::1], int64[::1]))
+def sequences(data, offsets, points, width, out, starts):
+    """The hashes of `shingle` of each text, in order of appearance.
+
+    Args:
+        data: Bytes of the texts.
+        offsets: [n + 1].
+        points: Table of code points.
+        width: Tokens a shingle.
+        out: At least all bytes plus the longest text long.
+        starts: [n + 1], written: those of text i are out[starts[i]:starts[i + 1]].
+
+    Returns:
+        Number of hashes.
+    """
+    end = 0
+    starts[0] = 0
+    for text in range(offsets.size - 1):
+        end += shingle(data, offsets[text], offsets[text + 1], points, width, out[end:])
+        starts[text + 1] = end
+    return end
+
+
 @kernel(types.void(_bytes, _offsets, _points, int64, uint64[::1], uint32[:, ::1], boolean[::1]))
 def sign(data, offsets, points, width, scratch, signatures, present):
     """One-permutation MinHash with optimal densification.

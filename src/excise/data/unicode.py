@@ -49,6 +49,19 @@ _SURROGATES = slice(0xD800, 0xE000)
 _VARIATION_SELECTORS = slice(0xFE00, 0xFE10)
 
 
+def is_spaceless(text: str) -> bool:
+    """Whether most words of a text are single code points, as in Chinese."""
+    codes = np.frombuffer(text.encode("utf-32-le", "replace"), np.uint32)
+    known = points()
+    codes = codes[codes < len(known)]
+    ends = np.array(_ALONE, np.uint32)
+    place = np.searchsorted(ends[:, 0], codes, "right") - 1
+    alone = (place >= 0) & (codes <= ends[np.maximum(place, 0), 1])
+    words = (known[codes] & WORD) > 0
+    begins = words & np.append(True, ~words[:-1])[: len(words)]
+    return bool(alone.sum() > begins.sum())
+
+
 @cache
 def points() -> NDArray[np.uint32]:
     """The table.

@@ -28,13 +28,14 @@ def beyond(value: NDArray[np.float64], limit: float, *, at_most: bool) -> NDArra
 
 
 def shown(value: float, limit: float, *, percent: bool = False) -> tuple[str, str]:
-    """A value and its limit for a person: as few digits as tell them apart, at least two."""
+    """A value and its limit for a person: the value with as few digits as tell it from the limit, at least two."""
     factor, unit = (100, " %") if percent else (1, "")
+    rule = f"{factor * limit:.15g}"
     for digits in range(2, 18):
-        told, rule = (f"{factor * number:.{digits}g}" for number in (value, limit))
-        if "e+" not in told + rule and float(told) != float(rule):
+        told = f"{factor * value:.{digits}g}"
+        if float(told) != float(rule) and (value >= 1000) <= (digits >= 4):
             break
-    return told + unit, rule + unit
+    return f"{float(told):.17g}" + unit if "e+" in told else told + unit, rule + unit
 
 
 def noisy_table(

@@ -381,6 +381,21 @@ def count(
         i = offsets[text]
         stop = offsets[text + 1]
         while i <= stop:
+            if word_letter and bullet == 0 and mark == 0:  # further ASCII letters of a word change little
+                begin = i
+                while i < stop and data[i] < 0x80 and kinds[data[i]] == LETTER:
+                    line_key = (line_key ^ np.uint64(data[i])) * _PRIME
+                    i += 1
+                if i > begin:
+                    c[_CHARACTERS] += i - begin
+                    word_size += i - begin
+                    size += i - begin
+                    full_key = line_key
+                    full_size = size
+                    dots = 0
+                    dotted = False
+                    ends = False
+                    before = 0
             if i < stop:
                 unit = point_at(data, i, stop)
                 point = unit >> 3

@@ -32,6 +32,9 @@ Counts = Mapping[str, Floats]
 #: Chinese words are 1.5 characters long on average (two thirds of a running text's words are one character, most
 #: others two), and an English word with its blank takes six characters: 6 / 1.5 for one letter.
 POINTS_A_WORD, POINT_CHARACTERS = 1.5, 4
+#: Words from which runs of words are judged: Gopher's thresholds were set on texts of at least so many, and a short
+#: question repeats itself in its answer.
+RUN_WORDS = 50
 #: Gopher's eight English stop words, and the commonest grammatical words of Chinese, simplified and traditional.
 STOP_WORDS = (
     *("the", "be", "to", "of", "and", "that", "have", "with"),
@@ -50,7 +53,7 @@ _MOST = 1 << 20
 
 
 def _share(part: str, whole: str) -> Callable[[Counts], Floats]:
-    """part / whole, in [0, 1]; 0 where there is none of either."""
+    """Part by whole, in [0, 1]; 0 where there is none of either."""
     return lambda c: np.divide(c[part], np.maximum(c[whole], 1))
 
 
@@ -60,20 +63,30 @@ def _words(c: Counts) -> Floats:
 
 def _to_words(*parts: str) -> Callable[[Counts], Floats]:
     """The largest of these counts, divided by the words."""
-    return lambda c: np.maximum.reduce([c[part] for part in parts]) / np.maximum(_words(c), 1 / POINTS_A_WORD)
+    return lambda c: np.divide(np.maximum.reduce([c[part] for part in parts]), np.maximum(_words(c), 1 / POINTS_A_WORD))
+
+
+def _mean(total: Floats, number: Floats) -> Floats:
+    """Of each, NaN where the number is 0."""
+    mean: Floats = np.full(len(total), np.nan)
+    np.divide(total, number, out=mean, where=number > 0)
+    return mean
 
 
 def _word_length(c: Counts) -> Floats:
     """Mean characters of a word; NaN where most units are letters of scripts without blanks, or nothing is."""
-    judged = (c["words"] > 0) & (c["words"] >= c["lone"])
-    return np.divide(c["word_characters"], c["words"], out=np.full(len(judged), np.nan), where=judged)
+    judged = c["words"] >= c["lone"]
+    return _mean(c["word_characters"], c["words"] * judged)
 
 
 def _letter_words(c: Counts) -> Floats:
     """Share of words with a letter; NaN without words."""
-    words = _words(c)
-    lettered = c["letter_words"] + c["lone_letters"] / POINTS_A_WORD
-    return np.divide(lettered, words, out=np.full(len(words), np.nan), where=words > 0)
+    return _mean(c["letter_words"] + c["lone_letters"] / POINTS_A_WORD, _words(c))
+
+
+def _in_runs(part: str) -> Callable[[Counts], Floats]:
+    """Share of the characters of units; NaN below RUN_WORDS words."""
+    return lambda c: np.where(_words(c) >= RUN_WORDS, _share(part, "unit_characters")(c), np.nan)
 
 
 @dataclass(frozen=True)
@@ -144,11 +157,11 @@ RULES: dict[str, Rule] = {
         "{} of its characters are in repeated paragraphs",
     ),
     **{
-        f"gopher.max_top_{n}": _at_most(threshold, _share(f"top_{n}", "unit_characters"), _TOP % n)
+        f"gopher.max_top_{n}": _at_most(threshold, _in_runs(f"top_{n}"), _TOP % n)
         for n, threshold in ((2, 0.20), (3, 0.18), (4, 0.16))
     },
     **{
-        f"gopher.max_repeated_{n}": _at_most(threshold, _share(f"repeated_{n}", "unit_characters"), _AGAIN % n)
+        f"gopher.max_repeated_{n}": _at_most(threshold, _in_runs(f"repeated_{n}"), _AGAIN % n)
         for n, threshold in ((5, 0.15), (6, 0.14), (7, 0.13), (8, 0.12), (9, 0.11), (10, 0.10))
     },
     "c4.min_sentences": _at_least(
@@ -327,7 +340,8 @@ def _reason(over: Floats, value: Mapping[str, float], active: Mapping[str, float
         if over[row] > 0:
             name, rule = names[row], RULES[names[row]]
             number, limit = shown(value[name], active[name], percent=rule.share)
-            told.append(f"{name.split('.')[0]}: {rule.says.format(number)}; at {'most' if rule.at_most else 'least'} {limit}")
+            side = "most" if rule.at_most else "least"
+            told.append(f"{name.split('.')[0]}: {rule.says.format(number)}; at {side} {limit}")
     return ". ".join(told)
 
 

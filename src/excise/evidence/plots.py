@@ -6,7 +6,6 @@ Colours are drawn as marks and turned into CSS variables, text stays text: one f
 from __future__ import annotations
 
 import io
-import itertools
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup, escape
 
 from excise.evidence import numbers
+from excise.evidence.visible import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -119,32 +119,6 @@ def _name_rows(axes: Any, names: Sequence[str], most: float) -> None:
     axes.invert_yaxis()
 
 
-def bars(name: str, rows: Sequence[tuple[str, float]], shown: Callable[[float], str]) -> str:
-    """Horizontal bars, one a row."""
-    with _figure(name, 0.3 + 0.38 * len(rows)) as (_, (axes,), render):
-        most = max((v for _, v in rows), default=0) or 1
-        axes.barh(range(len(rows)), [v for _, v in rows], height=0.6, color=AFTER)
-        for place, (_, value) in enumerate(rows):
-            axes.text(value + most * 0.015, place, shown(value), va="center", fontsize=10)
-        _name_rows(axes, [row[0] for row in rows], most)
-        return render()
-
-
-def histogram(name: str, edges: Sequence[float], counts: Sequence[float]) -> str:
-    """Counts between edges."""
-    with _figure(name, 2.2) as (_, (axes,), render):
-        widths = [b - a for a, b in itertools.pairwise(edges)]
-        axes.bar(edges[:-1], counts, width=[w * 0.92 for w in widths], align="edge", color=AFTER)
-        axes.set_xlim(edges[0], edges[-1])
-        axes.set_yticks([])
-        axes.locator_params(axis="x", nbins=5)
-        for left, width, count in zip(edges, widths, counts, strict=False):
-            if count:
-                axes.text(left + 0.46 * width, count, f"{count:,.0f}", ha="center", va="bottom", fontsize=9)
-        axes.margins(y=0.15)
-        return render()
-
-
 def layer_errors(name: str, errors: Sequence[float]) -> str:
     """Relative output error of each layer in order, logarithmic; exact zeros are left out."""
     from matplotlib.ticker import LogLocator, NullLocator
@@ -189,6 +163,7 @@ def spread(
 
 
 def _label(text: str) -> str:
-    """Short, and never read as mathematics."""
+    """Short, without characters that act, and never read as mathematics."""
+    text = visible(text)
     text = text if len(text) <= _LONGEST_LABEL else "…" + text[-_LONGEST_LABEL + 1 :]
     return text.replace("$", r"\$")

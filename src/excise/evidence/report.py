@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
-from excise.evidence import numbers, plots
+from excise.evidence import cleaning, numbers, plots
 from excise.evidence.compare import endings
-from excise.evidence.differences import marked
 from excise.evidence.quantities import QUANTITIES
+from excise.evidence.visible import shown
 from excise.evidence.words import WORDS, both, word
 from excise.journal import written_aside
 
 #: Rows of a table shown at once; the rest is in the JSON.
 ROWS = 12
-PAIRS = 20
 
 
 def write(path: Path, evidence: Mapping[str, Any]) -> None:
@@ -66,6 +65,7 @@ def _template() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
+        finalize=lambda value: shown(value) if type(value) is str else value,
     )
     environment.globals.update(word=word, both=both, numbers=numbers, QUANTITIES=QUANTITIES, WORDS=WORDS)
     return environment.get_template("page.html")
@@ -82,16 +82,6 @@ def _headline(evidence: Mapping[str, Any]) -> tuple[Markup, Markup, str]:
         earlier = [_headline(s)[0] + Markup(both(". ", "。")) for s in told[:-1] if s["kind"] == "clean"]
         return title, Markup("").join([*earlier, lead]), outcome
     return _HEADLINES[kind](evidence)
-
-
-def _clean_headline(evidence: Mapping[str, Any]) -> tuple[Markup, Markup, str]:
-    before, after = evidence["before"]["records"], evidence["after"]["records"]
-    cost = word("clean.cost.content" if evidence.get("settings", {}).get("restore") == "content" else "clean.cost")
-    if before == after:
-        return word("clean.nothing", records=f"{before:,}"), Markup(""), "plain"
-    share = f"{numbers.three(100 * (before - after) / before)} %"
-    title = word("clean.headline", removed=f"{before - after:,}", records=f"{before:,}", share=share)
-    return title, cost, "plain"
 
 
 def _bytes(side: Mapping[str, Any] | None) -> float | None:
@@ -125,7 +115,7 @@ def _compare_headline(evidence: Mapping[str, Any]) -> tuple[Markup, Markup, str]
 
 
 _HEADLINES: dict[str, Callable[[Mapping[str, Any]], tuple[Markup, Markup, str]]] = {
-    "clean": _clean_headline,
+    "clean": cleaning.headline,
     "compress": _compress_headline,
     "compare": _compare_headline,
 }
@@ -156,44 +146,36 @@ def _part(evidence: Mapping[str, Any], prefix: str, *, alone: bool) -> dict[str,
         "kind": word(f"kind.{evidence['kind']}"),
         "plots": dict.fromkeys(_FIGURES) | {name: Markup(svg) for name, svg in _plots(evidence, prefix).items()},
         "sizes": _sizes(evidence) if evidence["kind"] == "compress" else {},
+        "settings": list(_settings(evidence.get("settings", {}))),
         "layers": _worst_layers(evidence.get("layers", [])),
-        "pairs": [
-            {**pair, "marked": marked(pair["text"], pair["partner_text"])}
-            for pair in evidence.get("pairs", [])[:PAIRS]
-            if pair.get("partner_text") is not None
-        ],
+        "cleaning": cleaning.arranged(evidence, prefix) if evidence["kind"] == "clean" else {},
     }
 
 
+def _settings(settings: Mapping[str, Any], name: str = "") -> Iterator[tuple[str, str]]:
+    """Settings one by one, those inside others with dots; what is not set is left out."""
+    for key, value in settings.items():
+        inner = name if key == "settings" else f"{name}.{key}" if name else key
+        if isinstance(value, Mapping):
+            yield from _settings(value, inner)
+        elif isinstance(value, Sequence) and not isinstance(value, str):
+            if value:
+                yield inner, ", ".join(map(str, value))
+        elif value is not None:
+            yield inner, str(value)
+
+
 #: Every figure a template may ask for; None where there is nothing to draw.
-_FIGURES = ("sizes", "speed", "layers", "removed", "similarity", "sources")
+_FIGURES = ("sizes", "speed", "layers")
 
 
 def _plots(evidence: Mapping[str, Any], prefix: str) -> dict[str, str]:
     kinds: dict[str, Callable[[Mapping[str, Any], str], dict[str, str]]] = {
-        "clean": _clean_plots,
         "compress": _compress_plots,
         "compare": _compare_plots,
     }
     draw = kinds.get(evidence["kind"])
     return {} if draw is None else draw(evidence, prefix)
-
-
-def _clean_plots(evidence: Mapping[str, Any], prefix: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    removed = [(name, count) for name, count in evidence.get("removed", {}).items() if count]
-    if removed:
-        found["removed"] = plots.bars(prefix + "removed", removed, lambda v: f"{v:,.0f}")
-    sources = evidence["before"].get("sources", {})
-    if len(sources) > 1:
-        kept = evidence["after"].get("sources", {})
-        rows = [(name, count, kept.get(name, 0)) for name, count in sources.items()]
-        rows.sort(key=lambda row: (row[2] - row[1], row[0]))
-        found["sources"] = plots.before_after(prefix + "sources", rows[:ROWS], lambda v: f"{v:,.0f}")
-    similarities = evidence.get("similarities")
-    if similarities and any(similarities["counts"]):
-        found["similarity"] = plots.histogram(prefix + "similarity", similarities["edges"], similarities["counts"])
-    return found
 
 
 def _compress_plots(evidence: Mapping[str, Any], prefix: str) -> dict[str, str]:

@@ -7,7 +7,11 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from excise.evidence.cleaning_words import CLEANING_WORDS
+from excise.evidence.visible import visible
+
 WORDS: dict[str, tuple[str, str]] = {
+    **CLEANING_WORDS,
     "kind.clean": ("Cleaning", "数据清洗"),
     "kind.compress": ("Compression", "模型压缩"),
     "kind.compare": ("Comparison", "前后对比"),
@@ -45,19 +49,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "goals.met": ("Goals met.", "目标达成。"),
     "goals.missed": ("Goal missed: {goals}.", "未达目标：{goals}。"),
     "goals.unsure": ("Not certain: {goals}.", "尚不确定：{goals}。"),
-    "clean.headline": (
-        "{removed} of {records} records were redundant ({share})",
-        "{records} 条记录中有 {removed} 条冗余（{share}）",
-    ),
-    "clean.nothing": ("None of {records} records was redundant", "{records} 条记录中没有发现冗余"),
-    "clean.cost": (
-        "Every removal is in the ledger and can be undone with `excise restore`.",
-        "每一次删除都记在账本中，可用 `excise restore` 还原。",
-    ),
-    "clean.cost.content": (
-        "Every removal is in the ledger; `excise restore` gives the records back.",
-        "每一次删除都记在账本中，`excise restore` 可还原记录。",
-    ),
     "compress.headline": ("The model now takes {size}× of its bytes", "模型现在只占原来的 {size}×"),
     "compress.plain": ("{tensors} weight matrices were compressed", "压缩了 {tensors} 个权重矩阵"),
     "compress.cost": (
@@ -214,4 +205,5 @@ def english(key: str, **fields: Any) -> str:
 
 def _filled(text: str, fields: dict[str, Any], side: int) -> Markup:
     chosen = {name: value[side] if isinstance(value, tuple) else value for name, value in fields.items()}
+    chosen = {name: visible(value) if type(value) is str else value for name, value in chosen.items()}
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text)))).format(**chosen)

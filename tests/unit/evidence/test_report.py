@@ -5,12 +5,13 @@ from html.parser import HTMLParser
 
 import pytest
 
+from cleaning_sample import CLEANING
 from evidence_samples import CLEAN, COMPARE, COMPRESS, OTHERS
-from excise.evidence import report
+from excise.evidence import plots, report
 
 RUN = {"schema_version": 1, "kind": "run", "status": "done", "stages": [*OTHERS, CLEAN, COMPRESS, COMPARE]}
-KINDS = {"clean": CLEAN, "compress": COMPRESS, "compare": COMPARE, "run": RUN}
-VOID = {"meta", "input", "br", "path", "use", "rect"}
+KINDS = {"clean": CLEAN, "cleaning with every part": CLEANING, "compress": COMPRESS, "compare": COMPARE, "run": RUN}
+VOID = {"meta", "input", "br", "path", "use"}
 
 
 class Page(HTMLParser):
@@ -104,14 +105,18 @@ def test_many_pairs_are_folded_and_none_is_lost():
 
 def test_chinese_names_are_drawn_as_text():
     """matplotlib has no Chinese glyphs; warnings are errors here."""
-    assert "短信/第一批.jsonl</text>" in report.page(CLEAN)
+    svg = plots.before_after("x", [("短信/第一批.jsonl", 2, 1), ("bad\x1b[2J", 1, 1)], str)
+    assert "短信/第一批.jsonl</text>" in svg
+    assert "\x1b" not in svg
 
 
 @pytest.mark.parametrize(
     ("evidence", "headline"),
     [
-        (CLEAN, "482 of 5,574 records were redundant (8.65 %)"),
-        ({**CLEAN, "after": CLEAN["before"], "removed": {}, "pairs": []}, "None of 5,574 records was redundant"),
+        (CLEAN, "482 of 5,574 records went (8.65\u00a0%)"),
+        ({**CLEAN, "after": CLEAN["before"], "removed": {}, "pairs": []}, "None of 5,574 records went"),
+        (CLEANING, "703 of 5,574 records went (12.6\u00a0%), 117 were changed"),
+        ({**CLEANING, "after": CLEANING["before"]}, "117 of 5,574 records were changed, none went"),
         (COMPRESS, "The model now takes 0.36× of its bytes"),
         (COMPARE, "Smaller: 0.36× on disk; slower here, writing and reading; predicts worse (bits per byte +2.7 %)"),
         (RUN, "Smaller: 0.36× on disk"),

@@ -1,7 +1,7 @@
 """Vectors of a corpus: one row a record, of length 1, so that a dot product is a cosine.
 
-By default they are made from words: TF-IDF over hashed features (tokens and runs of letters, so that slips of the pen,
-inflections and Chinese work). Half of the dimensions are the main directions of a sample (truncated SVD), the other
+By default they are made from words: TF-IDF over hashed runs of letters, so that slips of the pen, inflections, code and
+Chinese work. Half of the dimensions are the main directions of a sample (truncated SVD), the other
 half a random projection of what those leave. Truncated SVD alone forgets rare words, names and numbers, which tell
 records apart: with both, cosines are those of TF-IDF itself but for the noise of the projection, about 1 / sqrt(d).
 """
@@ -301,11 +301,13 @@ def stored(path: Path, records: int, blocks: Iterable[NDArray[Any]], source: Pat
                 raise InputError(f"vectors of shape {block.shape} follow {done:,} of {width} numbers.", source)
             if not np.isfinite(block).all():
                 row = done + int(np.flatnonzero(~np.isfinite(block).all(axis=1))[0])
-                raise InputError(f"the vector of record {row} holds NaN or infinity; all numbers must be finite.", source)
+                raise InputError(
+                    f"the vector of record {row} holds NaN or infinity; all numbers must be finite.", source
+                )
             if not done:
                 width = block.shape[1]
                 _write_header(file, (records, width))
-            file.write(np.ascontiguousarray(normalised(block)))
+            file.write(np.ascontiguousarray(normalised(block)).data)
             done += len(block)
         if done != records:
             raise InputError(f"there are {done:,} vectors for {records:,} records.", source)

@@ -1,14 +1,20 @@
-"""restore: the original data back from the output of `clean`, bit for bit, proved before it gets its name."""
+"""restore: the original data back from the output of `clean`, bit for bit, proved before it gets its name.
+
+Or what some finders did undone, and all else left as it is.
+"""
 
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from excise.adapters.files.put_back import inside, put_back
-from excise.errors import InputError, OutputError
+from excise.adapters.files.changes import touches
+from excise.adapters.files.put_back import inside, put_back, put_back_only
+from excise.errors import InputError, OutputError, SettingError
 from excise.journal import Progress, silent
 from excise.ledger import Ledger
 from excise.pipeline.explain import model_evidence
@@ -22,30 +28,36 @@ class RestoreResult:
         to: The file or folder.
         files: Number of files.
         bitwise: Whether each file has the original's bytes; False where only records were promised.
+        only: The finders whose work was undone; empty where all of it was.
     """
 
     to: Path
     files: int
     bitwise: bool
+    only: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
-        return {"to": str(self.to), "files": self.files, "bitwise": self.bitwise, "status": "done"}
+        told = {"to": str(self.to), "files": self.files, "bitwise": self.bitwise, "status": "done"}
+        return {**told, "only": list(self.only)} if self.only else told
 
 
-def restore(out: str | Path, to: str | Path, *, progress: Progress = silent) -> RestoreResult:
-    """Put the original data back together.
+def restore(out: str | Path, to: str | Path, *, only: Sequence[str] = (), progress: Progress = silent) -> RestoreResult:
+    """Put the original data back together, or undo what some finders did.
 
     Args:
         out: The folder that `clean` made.
         to: Where the original goes: a file where one file was cleaned (or a folder to put it in, if it is there
             already), else a folder to make.
+        only: Finders to undo: the result is the data as if these had not acted; all else that was removed or changed
+            stays so. Everything is undone if empty.
         progress: Told how many files are back.
 
     Returns:
         Where it is, and whether it is the original bit for bit.
 
     Raises:
+        SettingError: `only` names a finder that did nothing here.
         InputError: `out` holds no ledger of data.
         OutputError: `to` exists.
         ArtefactError: The cleaned data were changed, or the result is not the original.
@@ -60,17 +72,35 @@ def restore(out: str | Path, to: str | Path, *, progress: Progress = silent) -> 
             "are not kept. Use the model it was made from",
             home,
         )
+    _refuse_idle(ledger, only)
+
+    def write(source: Mapping[str, Any], path: Path) -> None:
+        if only:
+            put_back_only(home, ledger, source, path, only)
+        else:
+            put_back(home, ledger, source, path)
+
     single = len(ledger.sources) == 1 and not ledger.sources[0]["folder"]
     if single:
         if target.is_dir():
             target = target / inside(ledger.sources[0]["name"])
         _refuse_existing(target)
-        put_back(home, ledger, ledger.sources[0], target)
+        write(ledger.sources[0], target)
     else:
         _refuse_existing(target)
-        _folder(home, ledger, target, progress)
-    bitwise = all(source["restore"] != "content" for source in ledger.sources)
-    return RestoreResult(target, len(ledger.sources), bitwise)
+        _folder(ledger, target, write, progress)
+    bitwise = not only and all(source["restore"] != "content" for source in ledger.sources)
+    return RestoreResult(target, len(ledger.sources), bitwise, tuple(only))
+
+
+def _refuse_idle(ledger: Ledger, only: Sequence[str]) -> None:
+    if isinstance(only, str):
+        raise SettingError(f"only is {only!r}; give a list, such as ['{only}'].")
+    acted = Counter(ledger.decisions["finder"].filter(touches(ledger.decisions)).to_pylist())
+    for finder in only:
+        if finder not in acted:
+            told = ", ".join(f"{name} ({count:,})" for name, count in sorted(acted.items())) or "none"
+            raise SettingError(f"only has {finder!r}; it must be among the finders that did something here: {told}.")
 
 
 def _refuse_existing(target: Path) -> None:
@@ -78,13 +108,13 @@ def _refuse_existing(target: Path) -> None:
         raise OutputError(f"{target} exists already. Name another place for the original.")
 
 
-def _folder(home: Path, ledger: Ledger, target: Path, progress: Progress) -> None:
+def _folder(ledger: Ledger, target: Path, write: Callable[[Mapping[str, Any], Path], None], progress: Progress) -> None:
     """All files into a folder that gets its name when they are complete."""
     target.absolute().parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=target.name + ".", dir=target.absolute().parent) as folder:
         partial = Path(folder) / "data"
         for done, source in enumerate(ledger.sources):
             progress("restoring", done, len(ledger.sources))
-            put_back(home, ledger, source, partial / inside(source["name"]))
+            write(source, partial / inside(source["name"]))
         progress("restoring", len(ledger.sources), len(ledger.sources))
         partial.rename(target)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -75,7 +75,20 @@ class Changes:
         """Changes of rows that merely go."""
         if isinstance(gone, Changes):
             return gone
-        return cls(gone, pa.repeat("", len(gone)), EDITS.empty_table())
+        return cls(gone, pa.repeat(pa.scalar(""), len(gone)), EDITS.empty_table())
+
+    @classmethod
+    def none(cls) -> Changes:
+        """No changes at all."""
+        return cls.of(np.zeros(0, np.int64))
+
+    def without(self, finders: Collection[str]) -> Changes:
+        """What is left of them where some finders have not acted."""
+        theirs = pa.array(sorted(finders), pa.string())
+        stay = pc.invert(pc.is_in(self.finders, theirs))
+        edits = self.edits.filter(pc.invert(pc.is_in(self.edits["finder"], theirs)))
+        gone = self.gone[stay.to_numpy(zero_copy_only=False)]
+        return Changes(gone, self.finders.filter(stay), edits, self.label)
 
     def __len__(self) -> int:
         """Rows that go or are changed."""
@@ -98,6 +111,11 @@ class Changes:
                 found.append(edit)
         if found:
             yield _inside(row, found)
+
+
+def touches(decisions: pa.Table) -> pa.ChunkedArray:
+    """Which of DECISIONS take a record out or change it."""
+    return pc.is_in(decisions["action"], pa.array([*_OUT, *_TEXT, _LABEL]))
 
 
 def changes_by_source(decisions: pa.Table, label: str | None = None) -> dict[str, Changes]:

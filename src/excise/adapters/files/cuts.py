@@ -60,7 +60,7 @@ def collect(reading: Reading, changes: Mapping[str, Changes | Int64s], path: Pat
         pq.ParquetWriter(file, CUTS, compression="zstd", use_dictionary=["source", "finder"]) as writer,
     ):
         for index, source in enumerate(reading.corpus.sources):
-            done = Changes.of(changes.get(source.name, np.zeros(0, np.int64)))
+            done = Changes.of(changes.get(source.name, Changes.none()))
             if not len(done) or source.format in columnar.FORMATS:
                 continue
             group: list[SourceCut] = []

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import xxhash
 
-from excise.adapters.files import containers
+from excise.adapters.files import containers, saved
 from excise.errors import InputError
 from excise.journal import Progress, silent
 
@@ -24,16 +24,24 @@ _FORMATS = {
     ".tsv": "tsv",
     ".txt": "txt",
     ".parquet": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
 }
 _COMPRESSIONS = {".gz": "gz", ".zst": "zst", ".xz": "xz"}
 _BOM = b"\xef\xbb\xbf"
 
-#: Beginnings of files that hold no text, whatever their name says.
+#: Beginnings of table files.
+_TABLES = {b"PAR1": "parquet", b"ARROW1": "arrow", b"\xff\xff\xff\xff": "arrow"}
+
+#: Beginnings of files that hold no text, whatever their name says; longer ones first.
 _FOREIGN = {
+    b"\xff\xfe\x00\x00": "UTF-32 text; convert it with: iconv -f UTF-32 -t UTF-8",
+    b"\x00\x00\xfe\xff": "UTF-32 text; convert it with: iconv -f UTF-32 -t UTF-8",
     b"\xff\xfe": "UTF-16 text; convert it with: iconv -f UTF-16 -t UTF-8",
     b"\xfe\xff": "UTF-16 text; convert it with: iconv -f UTF-16 -t UTF-8",
     b"PK\x03\x04": "a zip archive; unpack it first",
-    b"ARROW1": "an Arrow file; write it as parquet first",
+    b"BZh": "compressed with bzip2; unpack it first, or pack it with gzip, zstd or xz",
+    b"FEA1": "a Feather file of the first version; write it as parquet or as Arrow IPC",
 }
 
 
@@ -44,7 +52,7 @@ class Input:
     Attributes:
         name: Path relative to the root of what was asked for, '/' as separator.
         path: Where it is.
-        format: jsonl, json, csv, tsv, txt or parquet.
+        format: jsonl, json, csv, tsv, txt, parquet or arrow; 'beside' for one without records that goes along.
         compression: '', gz, zst or xz.
         size_bytes: Size on disk.
         fingerprint: XXH3-128 of its bytes, hex.
@@ -133,7 +141,7 @@ def shown(path: Path) -> str:
 
 
 def _known() -> str:
-    return ", ".join(_FORMATS) + ", each also with " + ", ".join(_COMPRESSIONS)
+    return ", ".join(_FORMATS) + ", the texts also with " + ", ".join(_COMPRESSIONS)
 
 
 def _expanded(entry: str | Path, hidden: Sequence[Path]) -> tuple[Path, list[Path], bool]:
@@ -205,6 +213,9 @@ def _kind(path: Path, named: bool) -> tuple[str, str] | None:
     compression = _COMPRESSIONS.get(suffixes[-1], "") if suffixes else ""
     inner = suffixes[:-1] if compression else suffixes
     format_ = _FORMATS.get(inner[-1]) if inner else None
+    saved_as = saved.role(path)
+    if saved_as is not None and not named:
+        return (saved_as, "") if saved_as else None
     if format_ is None and not named:
         return None
     sign = next(containers.decoded(path, "", name, size=16), b"")
@@ -227,10 +238,11 @@ def _head(path: Path, compression: str, name: str) -> bytes:
 
 
 def _format(by_name: str | None, head: bytes, name: str) -> str:
-    if head.startswith(b"PAR1") or by_name == "parquet":
-        if not head.startswith(b"PAR1"):
-            raise InputError("its name says parquet, but its first bytes do not", name)
-        return "parquet"
+    table = next((format_ for sign, format_ in _TABLES.items() if head.startswith(sign)), None)
+    if table is not None:
+        return table
+    if by_name in _TABLES.values():
+        raise InputError(f"its name says {by_name}, but its first bytes do not", name)
     text = head.removeprefix(_BOM).lstrip()
     if by_name == "json" and _is_one_object(head):
         raise InputError(

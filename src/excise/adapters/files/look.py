@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from excise.adapters.files import columnar
+from excise.adapters.files import columnar, saved
 from excise.adapters.files.containers import decoded, with_head
 from excise.adapters.files.extract import Columns
 from excise.adapters.files.find import Input
@@ -54,7 +54,7 @@ def kept_text(out: Path, ledger: Ledger, source: _Entry, row: int) -> str:
 def kept_by_id(out: Path, ledger: Ledger, locus: str) -> str | None:
     """Text view of a record that stayed, by the user's own id or by 'file#row'; None if there is none."""
     for source in ledger.sources:
-        if source["id_field"] is not None:
+        if source["id_field"] is not None and source["format"] != saved.BESIDE:
             for columns in _records(source, _kept(out, source)):
                 place = pc.index(columns.ids, pa.scalar(locus, pa.string())).as_py()
                 if place >= 0:

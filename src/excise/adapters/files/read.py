@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NoReturn, Protocol
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from excise.adapters.files import columnar, containers
+from excise.adapters.files import columnar, containers, saved
 from excise.adapters.files.changes import Changes, changes_by_source
 from excise.adapters.files.extract import Columns, Layout
 from excise.adapters.files.find import Input, Inputs, find
@@ -182,8 +182,12 @@ def _read_one(
     one: Input, view: Path, rejects: Path, fields: Fields, corrupt: str, told: Callable[[int], None]
 ) -> dict[str, Any]:
     on_disk, content = _Counted(told), _Counted(lambda size_bytes: None)
-    columns_of = one.format in columnar.FORMATS
-    found = columnar.parsed(one, fields, told) if columns_of else parsed(one, fields, _hashed(one, on_disk, content))
+    columns_of = one.format in columnar.FORMATS or one.format == saved.BESIDE
+    found: Iterable[tuple[Block, Columns, Layout]] = ()
+    if one.format in columnar.FORMATS:
+        found = columnar.parsed(one, fields, told)
+    elif not columns_of:
+        found = parsed(one, fields, _hashed(one, on_disk, content))
     written, name = _Written(one, corrupt), ""
     with written_aside(view) as file, pa.ipc.new_file(file, BATCH) as sink:
         for block, columns, layout in found:

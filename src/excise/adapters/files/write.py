@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import xxhash
 
-from excise.adapters.files import columnar, views
+from excise.adapters.files import columnar, saved, views
 from excise.adapters.files.changes import Changes, Int64s
 from excise.adapters.files.containers import CHUNK, decoded, encoded
 from excise.adapters.files.cuts import (
@@ -59,6 +59,8 @@ def write_source(
     path, original = data / source.name, Path(source.path)
     changes = Changes.of(gone)
     shared = {"label_field": changes.label}
+    if source.format == saved.BESIDE:
+        return {**_write_beside(source, path, ledger), **shared}
     if not len(changes):
         _copy(original, path, source)
         return {**_told("same", path), **shared}
@@ -110,6 +112,19 @@ def _write_rows(source: Source, changes: Changes, path: Path, rows: Path) -> int
     if not same or fingerprint_of(original) != source.fingerprint:
         raise ArtefactError(f"{source.name}: the rows could not be put together again")
     return rows.stat().st_size
+
+
+def _write_beside(source: Source, path: Path, ledger: Path) -> dict[str, Any]:
+    """Write a file that goes along with data written before."""
+    original = Path(source.path)
+    new = saved.adjusted(original, path.parent)
+    if new == original.read_bytes():
+        _copy(original, path, source)
+        return _told("same", path)
+    with written_aside(path) as file:
+        file.write(new)
+    _copy(original, ledger / "originals" / source.name, source)
+    return _told("original", path, source.size_bytes)
 
 
 def _told(restore: str, path: Path, ledger_bytes: int = 0) -> dict[str, Any]:

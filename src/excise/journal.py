@@ -287,6 +287,11 @@ def write_json(path: Path, plain: Mapping[str, Any]) -> Path:
     return path
 
 
+def digest_of(plain: Any) -> str:
+    """XXH3-128 of plain JSON values, hex: the same for the same values."""
+    return xxhash.xxh3_128_hexdigest(json.dumps(plain, sort_keys=True, ensure_ascii=False).encode())
+
+
 def fingerprint_of(path: Path) -> str:
     """XXH3-128 of a file's bytes, or of the names and bytes of all files below a folder; hex."""
     digest = xxhash.xxh3_128()

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from excise.data.contamination import ContaminationSettings
 from excise.data.near import NearSettings
 from excise.errors import InputError, OutputError, SettingError
 from excise.evidence import goals
@@ -62,11 +63,13 @@ class Finder:
 
 
 _COPIES = ("drop", "weigh", "note")
+_ALONE = ("drop", "note")
 
 #: The finders by name, in the order in which they run.
 FINDERS: dict[str, Finder] = {
     "exact": Finder(None, _COPIES, "same text"),
     "normalised": Finder(None, _COPIES, "same but for case, white space, Unicode form"),
+    "contaminated": Finder(ContaminationSettings, _ALONE, "holds an evaluation item"),
     "near": Finder(NearSettings, _COPIES, "nearly the same"),
 }
 

@@ -52,6 +52,24 @@ def clean(
     ] = "first",
     within: Annotated[bool, typer.Option("--within", help="Compare only records of one --label.")] = False,
     per_cluster: Annotated[int, typer.Option("--per-cluster", help="Records of each cluster that stay.")] = 1,
+    against: Annotated[
+        list[str] | None,
+        typer.Option("--against", help="Data only compared with: earlier data or evaluation sets; again for more."),
+    ] = None,
+    against_text: Annotated[
+        str | None, typer.Option("--against-text", help="Field or template of those; as --text if absent.")
+    ] = None,
+    index: Annotated[
+        Path | None,
+        typer.Option("--index", help="Folder with the records that earlier runs kept; this run's are added to it."),
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option("--cache", help="Folder where measurements are kept, so that other thresholds cost little."),
+    ] = None,
+    engine: Annotated[
+        str, typer.Option("--engine", help="local, or ray: the cluster of RAY_ADDRESS, or a Ray on this machine.")
+    ] = "local",
     restore: Annotated[
         str,
         typer.Option(
@@ -107,6 +125,11 @@ def clean(
             keep=keep,
             within=within,
             per_cluster=per_cluster,
+            against=against or None,
+            against_text=against_text,
+            index=index,
+            cache=cache,
+            engine=engine,
             restore=restore,  # type: ignore[arg-type]  # checked by the verb
             corrupt=corrupt,  # type: ignore[arg-type]
             allow_large=allow_large,

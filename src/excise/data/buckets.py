@@ -67,6 +67,14 @@ def bucketed(
     return members[np.repeat(wanted, lengths)], np.insert(np.cumsum(lengths[wanted]), 0, 0)
 
 
+def adopted(orphans: Ints, heads: Ints) -> tuple[Ints, Ints]:
+    """Nodes under those for which their absorbers went, which they mostly match too; returns as `bucketed`."""
+    order = np.lexsort((orphans, heads))
+    heads, orphans = heads[order], orphans[order]
+    starts = np.flatnonzero(np.append(True, heads[1:] != heads[:-1]))[: len(heads)]
+    return np.insert(orphans, starts, heads[starts]), np.append(starts, len(heads)) + np.arange(len(starts) + 1)
+
+
 class Nodes:
     """The records compared, numbered from the best rank down, and their verified matches so far."""
 
@@ -138,19 +146,12 @@ class Nodes:
                 anchors[this] = other
         return anchors
 
-    def adopted(self, orphans: Ints) -> tuple[Ints, Ints]:
-        """Orphans, which stay because their absorber goes, under the node for which it goes: mostly they match it too.
-
-        Returns:
-            Nodes and bounds, as of `bucketed`.
-        """
+    def heads(self, orphans: Ints) -> Ints:
+        """For each node that was absorbed by one which goes itself: the one for which that goes."""
         absorber = np.full(len(self._positions), -1)
         absorber[np.concatenate(self._worse)] = np.concatenate(self._better)
-        heads = self.anchors()[absorber[orphans]]
-        order = np.lexsort((orphans, heads))
-        heads, orphans = heads[order], orphans[order]
-        starts = np.flatnonzero(np.append(True, heads[1:] != heads[:-1]))[: len(heads)]
-        return np.insert(orphans, starts, heads[starts]), np.append(starts, len(heads)) + np.arange(len(starts) + 1)
+        heads: Ints = self.anchors()[absorber[orphans]]
+        return heads
 
     def findings(self) -> Iterator[pa.Table]:
         """All matches as FINDINGS, by (worse, better)."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from excise.corpus import Corpus
 from excise.data import minhash
-from excise.data.buckets import Nodes, bucketed
+from excise.data.buckets import Nodes, adopted, bucketed
 from excise.data.sketches import Sketch
 from excise.data.threads import Mapped, in_order
 from excise.errors import SettingError
@@ -89,8 +89,21 @@ def find(
                 for gone in nodes.compare(*bucketed(bands.keys(band)[by_rank], alive, fresh)):
                     alive[gone] = False
             orphans = np.flatnonzero((nodes.anchors() < 0) & ~alive)
-            for _ in nodes.compare(*nodes.adopted(orphans)):
+            heads = nodes.heads(orphans)
+            met = _met(bands, by_rank, orphans, heads)  # who shares no band never meets, in whatever order they came
+            for _ in nodes.compare(*adopted(orphans[met], heads[met])):
                 pass
             anchors = nodes.anchors()
             fresh = (anchors < 0) & ~alive
     yield from nodes.findings()
+
+
+def _met(
+    bands: minhash.Bands, by_rank: NDArray[np.int64], one: NDArray[np.int64], other: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Which pairs of nodes share the key of a band."""
+    met = np.zeros(len(one), np.bool_)
+    for band in range(len(bands.files) if len(one) else 0):
+        keys = bands.keys(band)[by_rank]
+        met |= keys[one] == keys[other]
+    return met

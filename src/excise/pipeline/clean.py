@@ -10,21 +10,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
+import pyarrow.parquet as pq
 
 from excise import __version__
+from excise.adapters.files.changes import Changes
+from excise.adapters.files.cuts import collect
 from excise.adapters.files.find import Inputs, find
 from excise.adapters.files.layouts import Fields
 from excise.adapters.files.read import just_do
-from excise.adapters.files.write import collect, write_source
+from excise.adapters.files.write import write_source
 from excise.corpus import Source
+from excise.data.threads import Mapped, in_order
 from excise.errors import GuardRailError, SettingError, UserError
 from excise.evidence import report
-from excise.journal import Journal, Progress, silent, write_json, written_aside
+from excise.journal import Journal, Progress, digest_of, silent, write_json, written_aside
 from excise.ledger import write_decisions, write_sources
+from excise.pipeline.beside import Beside, under
 from excise.pipeline.choices import checked
 from excise.pipeline.clean_evidence import evidence_of
+from excise.pipeline.index import Index
 from excise.pipeline.study import Study, study
 
 
@@ -77,6 +81,11 @@ def clean(
     keep: str = "first",
     within: bool = False,
     per_cluster: int = 1,
+    against: str | Path | Sequence[str | Path] | None = None,
+    against_text: str | None = None,
+    index: str | Path | None = None,
+    cache: str | Path | None = None,
+    engine: str = "local",
     restore: Literal["bytes", "content"] = "bytes",
     corrupt: Literal["stop", "reject"] = "stop",
     allow_large: bool = False,
@@ -100,6 +109,11 @@ def clean(
         keep: Who of a cluster stays: first, last, longest, shortest, highest:FIELD or lowest:FIELD.
         within: Compare only records of one label.
         per_cluster: Records of each cluster that stay.
+        against: Data that are only compared with: earlier data, or evaluation sets for the finder 'contaminated'.
+        against_text: Field or template of those; `text` or `on` if None, detected if those are None too.
+        index: Folder with the records that earlier runs kept; what this run keeps is added to it.
+        cache: Folder where what is measured is kept, so that a run with other thresholds does not measure it again.
+        engine: 'local', all cores of this machine; or 'ray', the cluster that RAY_ADDRESS names, or a local one.
         restore: 'bytes': the original comes back bit for bit; 'content': its records do, and compressed files cost
             no copy of the original.
         corrupt: 'stop' at a record that cannot be read, or 'reject' it into the ledger.
@@ -130,10 +144,17 @@ def clean(
         corrupt=corrupt,
     )
     fields = Fields(text, on, id, label)
+    beside = Beside(
+        against=None if against is None else under("against", find(against, progress=progress)),
+        against_text=against_text or text or on,
+        index=None if index is None else Index(Path(index), choices, {"text": text, "on": on}),
+        cache=None if cache is None else Path(cache),
+        mapped=_engine(engine),
+    )
     if dry_run:
         inputs = find(data, progress=progress)
         with tempfile.TemporaryDirectory(prefix="excise-") as folder:
-            found = study(inputs, Path(folder), fields, choices, just_do, progress)
+            found = study(inputs, Path(folder), fields, choices, beside, just_do, progress)
             return CleanResult(None, {**evidence_of(found, fields, {}, ()), "status": "dry_run"})
     if out is None:
         raise SettingError("out is not given; name the folder to make, or ask for a dry run.")
@@ -152,9 +173,13 @@ def clean(
         "id": id,
         "label": label,
     }
+    run = digest_of(fingerprint)
+    if beside.index is not None:
+        beside.index.without(run)
+    fingerprint.update(beside.as_dict())
     with Journal(target, fingerprint, "ledger", inputs=read, overwrite=overwrite, progress=progress) as journal:
         try:
-            found = study(inputs, journal.work, fields, choices, journal.step, progress)
+            found = study(inputs, journal.work, fields, choices, beside, journal.step, progress)
             if found.stop is not None and not allow_large:
                 raise GuardRailError(found.stop)
             written = _write(found, inputs, journal, restore, fields, progress)
@@ -166,8 +191,23 @@ def clean(
         write_json(journal.folder / "evidence.json", evidence)
         report.write(journal.folder / "report.html", evidence)
         skipped = tuple(journal.skipped)
+        if beside.index is not None:
+            own = found.reading.corpus
+            beside.index.add(run, own, found.gone_mask(), found.measured.folders[found.corpus.references :])
+            beside.index.close()
         journal.finish()
     return CleanResult(Path(out), evidence, skipped)
+
+
+def _engine(name: str) -> Mapped:
+    """The engine of this name."""
+    if name == "local":
+        return in_order
+    if name == "ray":
+        from excise.adapters.ray import on_ray
+
+        return on_ray()
+    raise SettingError(f"engine is {name!r}; it must be local or ray.")
 
 
 def _write(
@@ -179,7 +219,8 @@ def _write(
     progress: Progress,
 ) -> dict[str, Any]:
     """Ledger and cleaned files; by source, how it is restored and at what price."""
-    ledger, data, gone = journal.folder / "ledger", journal.folder / "data", found.gone()
+    ledger, data = journal.folder / "ledger", journal.folder / "data"
+    changes = found.reading.changes(found.decisions)
     sources = found.reading.corpus.sources
     decisions, removed = ledger / "decisions.parquet", ledger / "removed.parquet"
 
@@ -188,19 +229,27 @@ def _write(
             write_decisions(found.decisions, file)
 
     journal.step("decisions", decide, [decisions])
-    cut = journal.step("removed records", lambda: collect(found.reading, gone, removed), [removed])
+    with written_aside(ledger / "references.parquet") as file:
+        pq.write_table(found.references(), file, compression="zstd")
+    cut = journal.step("removed records", lambda: collect(found.reading, changes, removed), [removed])
     contents = found.reading.contents
     written: dict[str, Any] = {}
     total, done = sum(content.size_bytes for content in contents), 0
     for index, source in enumerate(sources):
         progress("writing", done, total)
-        rows = gone.get(source.name, np.zeros(0, np.int64))
+        changed = changes.get(source.name, Changes.none())
 
         def work(
-            index: int = index, source: Source = source, rows: NDArray[np.int64] = rows, before: int = done
+            index: int = index, source: Source = source, changed: Changes = changed, before: int = done
         ) -> dict[str, Any]:
             return write_source(
-                source, contents[index], rows, data, ledger, restore, lambda n: progress("writing", before + n, total)
+                source,
+                contents[index],
+                changed,
+                data,
+                ledger,
+                restore,
+                lambda n: progress("writing", before + n, total),
             )
 
         result = journal.step(f"write {source.name}", work, [data / source.name])

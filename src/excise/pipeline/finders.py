@@ -12,10 +12,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from excise.corpus import Corpus
-from excise.data import exact, keep, near
-from excise.data.sketches import Sketch
+from excise.data import contamination, exact, keep, near
 from excise.data.threads import Mapped
 from excise.journal import Progress
+from excise.pipeline.beside import Measured
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Search:
         rank: int64 [records], as of `keep.ranks`.
         group: int64 [records]: only records of one group are compared; None compares all.
         folder: For what is spilled.
-        sketch: Where what is measured of a source is kept; None where nothing is.
+        measured: What is measured, made once.
         mapped: Engine.
         progress: Told what goes on.
     """
@@ -42,7 +42,7 @@ class Search:
     rank: NDArray[np.int64]
     group: NDArray[np.int64] | None
     folder: Path
-    sketch: Sketch | None
+    measured: Measured
     mapped: Mapped
     progress: Progress
 
@@ -55,7 +55,7 @@ class Search:
 
 
 def _equal(search: Search, normalised: bool) -> Iterator[pa.Table]:
-    kept = {} if search.sketch is None else {"sketch": search.sketch}
+    kept = {} if search.measured.sketch is None else {"sketch": search.measured.sketch}
     return exact.find(
         search.corpus,
         normalised=normalised,
@@ -82,10 +82,14 @@ def _near(search: Search) -> Iterator[pa.Table]:
         rank=search.rank,
         group=search.group,
         folder=search.folder,
-        sketch=search.sketch,
+        sketch=search.measured.sketch,
         mapped=search.mapped,
         progress=search.progress,
     )
+
+
+def _contaminated(search: Search) -> Iterator[pa.Table]:
+    return contamination.find(search.corpus, search.settings, mapped=search.mapped, progress=search.progress)
 
 
 #: The finders by name; recipe.FINDERS says in which order they run.
@@ -93,4 +97,5 @@ FINDERS: dict[str, Callable[[Search], Iterator[pa.Table]]] = {
     "exact": _exact,
     "normalised": _normalised,
     "near": _near,
+    "contaminated": _contaminated,
 }

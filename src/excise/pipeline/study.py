@@ -16,10 +16,11 @@ from excise.adapters.files.layouts import Fields
 from excise.adapters.files.read import Reading, Step, numbered, read
 from excise.corpus import Corpus
 from excise.data import decide, keep, rails
-from excise.data.threads import in_order
+from excise.errors import SettingError
 from excise.finding import FINDINGS
 from excise.journal import Progress, written_aside
 from excise.ledger import DECISIONS
+from excise.pipeline.beside import Beside, Measured, with_references
 from excise.pipeline.choices import Choices
 from excise.pipeline.finders import FINDERS, Search
 
@@ -29,7 +30,9 @@ class Study:
     """What was read, found and decided; nothing is written yet.
 
     Attributes:
-        reading: The corpus.
+        reading: The records to clean, as they were read.
+        corpus: They, with what they are compared with before them.
+        measured: What was measured of it.
         choices: What was asked for.
         findings: FINDINGS of all finders.
         decisions: DECISIONS, unreadable records among them, in the order of the corpus.
@@ -38,6 +41,8 @@ class Study:
     """
 
     reading: Reading
+    corpus: Corpus
+    measured: Measured
     choices: Choices
     findings: pa.Table
     decisions: pa.Table
@@ -57,8 +62,31 @@ class Study:
             for name, a, b in zip(coded.dictionary.to_pylist(), borders, borders[1:], strict=False)
         }
 
+    def references(self) -> pa.Table:
+        """Id and text of the references for which records go: they are not among the data, and are told of later."""
+        names = pc.unique(self.decisions["partner"].drop_null())
+        parts = [pa.table({"id": pa.array([], pa.string()), "text": pa.array([], pa.large_string())})]
+        for index in range(self.corpus.references):
+            for batch in self.corpus.batches_of(index):
+                named = batch.filter(pc.is_in(batch["id"], names))
+                parts.append(pa.table({"id": named["id"], "text": named["text"]}))
+        return pa.concat_tables(parts)
 
-def study(inputs: Inputs, folder: Path, fields: Fields, choices: Choices, step: Step, progress: Progress) -> Study:
+    def gone_mask(self) -> NDArray[np.bool_]:
+        """Bool [records of the reading's corpus]: those that go."""
+        gone, own = self.gone(), self.reading.corpus
+        mask = np.zeros(len(own), np.bool_)
+        for index, source in enumerate(own.sources):
+            if source.name in gone:
+                rows = np.concatenate([np.zeros(0, np.int64), *(b["row"].to_numpy() for b in own.batches_of(index))])
+                first = own.first_position(index)
+                mask[first : first + len(rows)] = np.isin(rows, gone[source.name])
+        return mask
+
+
+def study(
+    inputs: Inputs, folder: Path, fields: Fields, choices: Choices, beside: Beside, step: Step, progress: Progress
+) -> Study:
     """Read, find and decide.
 
     Args:
@@ -66,11 +94,13 @@ def study(inputs: Inputs, folder: Path, fields: Fields, choices: Choices, step: 
         folder: Where views and what was found are laid.
         fields: What the user said about fields.
         choices: What was asked for.
+        beside: What else was brought.
         step: `Journal.step` to go on where an earlier run stopped.
         progress: Told what goes on.
     """
     reading = read(inputs, folder / "views", fields, corrupt=choices.corrupt, step=step, progress=progress)  # type: ignore[arg-type]
-    corpus = reading.corpus
+    corpus = with_references(reading.corpus, beside, folder, step, progress)
+    measured = Measured(corpus, beside, fields, folder)
     path = folder / "decisions.arrow"
     rank = keep.ranks(corpus, choices.keep)
     group = _labels(corpus) if choices.within else None
@@ -78,7 +108,9 @@ def study(inputs: Inputs, folder: Path, fields: Fields, choices: Choices, step: 
     findings = FINDINGS.empty_table()
     for name in choices.finders:
         out = decide.out_already(findings, len(corpus), choices.actions)
-        search = Search(corpus, choices.settings[name], findings, out, rank, group, folder, None, in_order, progress)
+        search = Search(
+            corpus, choices.settings[name], findings, out, rank, group, folder, measured, beside.mapped, progress
+        )
         findings = pa.concat_tables([findings, _found(name, search, step)])
 
     def work() -> None:
@@ -87,8 +119,21 @@ def study(inputs: Inputs, folder: Path, fields: Fields, choices: Choices, step: 
 
     step("decide", work, [path])
     decided = _read(path)
-    checked = rails.guard(decided, corpus, [content.blank for content in reading.contents])
-    return Study(reading, choices, findings, _with_rejects(reading, decided), tuple(checked.warnings), checked.stop)
+    _refuse_what_cannot_be_changed(reading, decided)
+    checked = rails.guard(decided, reading.corpus, [content.blank for content in reading.contents])
+    warnings, told = tuple(checked.warnings), _with_rejects(reading, decided)
+    return Study(reading, corpus, measured, choices, findings, told, warnings, checked.stop)
+
+
+def _refuse_what_cannot_be_changed(reading: Reading, decisions: pa.Table) -> None:
+    """Raise where a text is to be changed that can only go as a whole."""
+    inside = decisions.filter(pc.is_in(decisions["action"], pa.array(["cut", "mask"])))
+    for index, source in enumerate(reading.corpus.sources):
+        here = inside.filter(pc.equal(inside["source"], source.name))
+        reason = reading.editable(index) if len(here) else None
+        if reason is not None:
+            finder, action = here["finder"][0].as_py(), here["action"][0].as_py()
+            raise SettingError(f"{finder} is to {action} parts of texts, but {reason} (--action {finder}=drop).")
 
 
 def _labels(corpus: Corpus) -> NDArray[np.int64]:

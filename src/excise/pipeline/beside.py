@@ -1,0 +1,123 @@
+"""beside: what `clean` is given beside its data: what to compare with, and where measurements are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from excise.adapters.files.find import Inputs
+from excise.adapters.files.layouts import Fields
+from excise.adapters.files.read import Step, read
+from excise.corpus import Corpus
+from excise.data.sketches import Sketch, kept
+from excise.data.threads import Mapped, in_order
+from excise.journal import Progress, digest_of, written_aside
+from excise.pipeline.index import Index
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What is brought to a run.
+
+    Attributes:
+        against: Files whose records are only compared with.
+        against_text: Field or template of those; detected if None.
+        index: Records that earlier runs kept.
+        like: Files with texts of the wanted kind.
+        cache: Folder for what is measured, kept after the run; None keeps it for the run only.
+        mapped: Engine.
+    """
+
+    against: Inputs | None = None
+    against_text: str | None = None
+    index: Index | None = None
+    like: Inputs | None = None
+    cache: Path | None = None
+    mapped: Mapped = in_order
+
+    def as_dict(self) -> dict[str, Any]:
+        """What the result depends on, in plain values."""
+        return {
+            "against": _named(self.against),
+            "against_text": self.against_text,
+            "index": [] if self.index is None else [segment["run"] for segment in self.index.segments],
+            "like": _named(self.like),
+        }
+
+
+def _named(inputs: Inputs | None) -> dict[str, str]:
+    return {} if inputs is None else {one.name: one.fingerprint for one in inputs.files}
+
+
+def under(name: str, inputs: Inputs) -> Inputs:
+    """The same files with names that no file of the data has."""
+    return replace(inputs, files=tuple(replace(one, name=f"{name}/{one.name}") for one in inputs.files))
+
+
+def with_references(own: Corpus, beside: Beside, folder: Path, step: Step, progress: Progress) -> Corpus:
+    """The corpus with everything before it that it is compared with.
+
+    Args:
+        own: The records to clean.
+        beside: What is brought.
+        folder: Where views are laid.
+        step: `Journal.step`.
+        progress: Told what goes on.
+    """
+    corpus = own
+    if beside.against is not None:
+        fields = Fields(beside.against_text)
+        other = read(beside.against, folder / "against", fields, step=step, progress=progress)
+        corpus = corpus.beside(other.corpus)
+    if beside.index is not None and beside.index.segments:
+        corpus = corpus.beside(beside.index.corpus())
+    return corpus
+
+
+class Measured:
+    """What is measured, kept by what it depends on, so that another threshold measures nothing again."""
+
+    def __init__(self, corpus: Corpus, beside: Beside, fields: Fields, folder: Path) -> None:
+        self._home = folder / "measured" if beside.cache is None else beside.cache
+        self._keep_sketches = beside.cache is not None or beside.index is not None
+        segments = [] if beside.index is None else [beside.index.sketches(i) for i in range(len(beside.index.segments))]
+        self._keys = [
+            digest_of(
+                [source.fingerprint, source.format, source.compression, source.view, source.records, repr(fields)]
+            )
+            for source in corpus.sources
+        ]
+        self.folders = [
+            *segments,
+            *(self._home / "sources" / key for key in self._keys[len(segments) :]),
+        ]
+        self.sketch: Sketch | None = kept(self.folders) if self._keep_sketches else None
+
+    def path(self, name: str, depends: Mapping[str, Any], make: Callable[[Path], None]) -> Path:
+        """A file that is made once.
+
+        Args:
+            name: What it is; with its suffix.
+            depends: What it depends on beside the corpus, in plain values.
+            make: Writes it, aside first.
+        """
+        stem, dot, suffix = name.partition(".")
+        path = self._home / f"{stem}-{digest_of([self._keys, dict(depends)])[:16]}{dot}{suffix}"
+        if not path.is_file():
+            make(path)
+        return path
+
+    def table(self, name: str, depends: Mapping[str, Any], make: Callable[[], pa.Table]) -> pa.Table:
+        """A table that is made once."""
+
+        def write(path: Path) -> None:
+            table = make()
+            with written_aside(path) as file, pa.ipc.new_file(file, table.schema) as sink:
+                sink.write_table(table)
+
+        with pa.memory_map(str(self.path(f"{name}.arrow", depends, write))) as mapped:
+            return pa.ipc.open_file(mapped).read_all()

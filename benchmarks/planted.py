@@ -2,8 +2,8 @@
 
     python benchmarks/planted.py [--pairs 250] [--seed 0] [--write]
 
-Each pair is a text and a copy changed in one way. `excise clean` runs over all of them at thresholds 0.8, 0.5 and 0.3, and
-every statement is checked against similarities computed by other code (truth.py):
+Each pair is a text and a copy changed in one way. `excise clean` runs over all of them at thresholds 0.8, 0.5 and 0.3,
+and every statement is checked against similarities computed by other code (truth.py):
 
 * recall: of the pairs whose true similarity reaches the threshold, the share of which one record went; beside it the
   share that meets in a band by the formula 1 - (1 - J^r)^b for the J of each pair;

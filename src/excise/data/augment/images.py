@@ -53,7 +53,8 @@ def crop(images: Images, rng: np.random.Generator, rate: float) -> Images:
     down, right = ((rng.random(n) * (2 * pad + 1)).astype(np.int64) for pad in pads)
     rows = (down[:, None] + np.arange(height))[:, :, None]
     columns = (right[:, None] + np.arange(width))[:, None, :]
-    return padded[np.arange(n)[:, None, None], rows, columns]
+    moved: Images = padded[np.arange(n)[:, None, None], rows, columns]
+    return moved
 
 
 def flip(images: Images, rng: np.random.Generator, rate: float) -> Images:

@@ -14,7 +14,8 @@ from excise.data.augment.substitute import substituted
 #: Pairs that are taken for one another, either way.
 _CONFUSED = (
     "0 O, 0 o, 0 D, O Q, 1 l, 1 I, l I, 1 i, i l, 1 |, 2 Z, 2 z, 5 S, 5 s, 6 b, 6 G, 8 B, 9 g, 9 q, "
-    "c e, e o, c o, h b, u v, n h, n u, t f, f t, y v, C G, E F, P R, U V, rn m, cl d, vv w, ri n, li h, ii u, nn m, tt ft"
+    "c e, e o, c o, h b, u v, n h, n u, t f, f t, y v, C G, E F, P R, U V, "
+    "rn m, cl d, vv w, ri n, li h, ii u, nn m, tt ft"
 )
 
 

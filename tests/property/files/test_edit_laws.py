@@ -17,9 +17,10 @@ from excise.adapters.files.changes import Changes, changes_by_source
 from excise.adapters.files.cuts import collect
 from excise.adapters.files.find import find
 from excise.adapters.files.layouts import Fields
-from excise.adapters.files.put_back import put_back
+from excise.adapters.files.put_back import put_back, put_back_only
 from excise.adapters.files.read import read
 from excise.adapters.files.write import write_source
+from excise.errors import InputError
 from excise.ledger import DECISIONS, Ledger, write_decisions, write_sources
 
 CHARACTERS = st.one_of(
@@ -265,3 +266,65 @@ def test_the_same_decisions_in_any_order_are_the_same_changes() -> None:
         (2, [], ("l", "labels")),
         (3, [(1, 2, ""), (4, 6, "x")], None),
     ]
+
+
+def _source(draw, form: str, texts: list[str]) -> tuple[str, bytes]:
+    records = [{"n": i, "text": t, "label": "o"} for i, t in enumerate(texts)]
+    if form == "json":
+        gaps = [draw(st.sampled_from(["", " ", "\n"])) for _ in range(2)]
+        return "a.json", ("[" + f"{gaps[0]},{gaps[1]}".join(json.dumps(r) for r in records) + "]").encode()
+    if form == "jsonl":
+        return "a.jsonl", "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records).encode()
+    if form == "csv":
+        file = io.StringIO(newline="")
+        csv.writer(file, quoting=csv.QUOTE_ALL).writerows([["n", "text", "label"], *(r.values() for r in records)])
+        return "a.csv", file.getvalue().encode()
+    with io.BytesIO() as buffer:
+        pq.write_table(pa.Table.from_pylist(records), buffer)
+        return "a.parquet", buffer.getvalue()
+
+
+def _parsed(form: str, data: bytes) -> object:
+    if form == "json":
+        return json.loads(data)
+    return pq.read_table(io.BytesIO(data)).to_pylist() if form == "parquet" else data
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl", "csv", "parquet"])
+@settings(max_examples=60)
+@given(data=st.data(), only=st.sets(st.sampled_from(["f0", "f1", "near", "exact", "labels"]), min_size=1))
+def test_undoing_some_finders_is_as_if_they_had_not_acted(form: str, data, only: set[str]) -> None:
+    draw = data.draw
+    texts = draw(st.lists(TEXT, min_size=1, max_size=6))
+    every = draw(st.booleans())  # of an array nothing may be left, which has no commas then
+    gone = list(range(len(texts))) if every else sorted(draw(st.sets(st.integers(0, len(texts) - 1))))
+    finders = [draw(st.sampled_from(["near", "exact"])) for _ in gone]
+    edits = {row: found for row, found in edits_of(draw, texts).items() if row not in gone}
+    labels = {row: draw(TEXT) for row in draw(st.sets(st.integers(0, len(texts) - 1))) if row not in gone}
+    name, whole = _source(draw, form, texts)
+    table = decided(name, edits, labels, gone)
+    named = [*table["finder"].to_pylist()[: len(table) - len(gone)], *finders]
+    table = table.set_column(
+        table.schema.get_field_index("finder"), table.schema.field("finder"), pa.array(named, pa.string())
+    )
+    left = table.filter(pa.array([finder not in only for finder in named], pa.bool_()))
+    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
+        fields = Fields("text", label="label")
+        out, ledger = cleaned(Path(one), name, whole, table, fields)
+        put_back_only(out, ledger, ledger.sources[0], out / "back", only)
+        want, _ = cleaned(Path(other), name, whole, left, fields)
+        assert _parsed(form, (out / "back").read_bytes()) == _parsed(form, (want / "data" / name).read_bytes())
+        if form != "parquet":
+            (out / "back").unlink()
+            assert back(out, ledger) == whole
+
+
+def test_what_two_finders_changed_in_one_piece_is_undone_together(tmp_path) -> None:
+    data = b'{"text": 12345, "n": 1}\n'
+    table = decided("a.jsonl", {0: [(0, 1, ""), (3, 4, "")]}, {}, [])
+    out, ledger = cleaned(tmp_path, "a.jsonl", data, table, Fields("text"))
+    assert (out / "data" / "a.jsonl").read_bytes() == b'{"text": 235, "n": 1}\n'
+    with pytest.raises(InputError, match="f0 and f1 changed one value in one piece"):
+        put_back_only(out, ledger, ledger.sources[0], out / "back", {"f0"})
+    put_back_only(out, ledger, ledger.sources[0], out / "back", {"f0", "f1"})
+    assert (out / "back").read_bytes() == data

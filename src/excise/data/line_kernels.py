@@ -21,12 +21,12 @@ _WORD, _ALONE = np.uint32(WORD), np.uint32(ALONE)
 
 @kernel(int64(_bytes, _offsets, boolean, int64[::1], int64[::1]))
 def units(data, offsets, paragraphs, starts, owner):
-    """Where each line or paragraph starts, its line end and the blank lines after it included.
+    """Where each line or paragraph starts, the blank lines after it included, and before the first.
 
     Args:
         data: Bytes of the texts.
         offsets: [n + 1].
-        paragraphs: A unit goes on up to a line that follows a blank one; else it is a single line.
+        paragraphs: A unit goes on up to a line that follows a blank one, else up to any that is not blank.
         starts: [units + 1], written; at most the number of line feeds plus n + 1.
         owner: [units], written: the text.
 
@@ -45,7 +45,7 @@ def units(data, offsets, paragraphs, starts, owner):
                 if data[end] > 32:
                     blank = False
                 end += 1
-            if line == offsets[text] or not paragraphs or (gap and seen and not blank):
+            if line == offsets[text] or (seen and not blank and (gap or not paragraphs)):
                 starts[count] = line
                 owner[count] = text
                 count += 1

@@ -42,7 +42,8 @@ class LinesSettings:
     """What counts as boilerplate.
 
     Attributes:
-        unit: 'line', or 'paragraph' (lines up to a blank one), which leaves code whole but for its notices.
+        unit: 'line', or 'paragraph' (lines up to a blank one), which leaves code whole but for its notices. Blank
+            lines belong to the unit before them.
         min_documents: Least number of records that hold a unit, >= 2. On mixed files of one language 20 leaves licence
             notices, inclusions and page furniture; below 10 come ordinary statements of code and headings.
         min_length: Least code points of a unit, >= 1, after normalisation; a letter of a script without blanks counts
@@ -92,8 +93,8 @@ def find(
         partner are one finding; blank lines and units without letters between them go with them. A record that is
         wholly boilerplate is one finding from end to end.
 
-    Cost: 16 bytes of disk a unit, 1 byte of memory a record and the text of each boilerplate unit once. The text is
-        read twice, where there is no boilerplate once.
+    Cost: 16 bytes of disk a unit; 1 byte of memory a record, the text of each boilerplate unit once, and 50 bytes for
+        each unit of the longest record. The text is read once, of records that hold boilerplate twice.
     """
     with tempfile.TemporaryDirectory(prefix="lines-", dir=folder) as name:
         work = Path(name)

@@ -45,19 +45,17 @@ SETTINGS = st.builds(
 
 
 def units(text, unit):
-    """(start, stop) in code points; each includes what separates it from the next."""
-    pieces = re.findall(r"[^\n]*\n|[^\n]+", text)
-    if unit == "paragraph":
-        joined, gap = [], False
-        for piece in pieces:
-            blank = all(ord(c) <= 32 for c in piece)
-            if joined and not (gap and not blank and any(ord(c) > 32 for c in joined[-1])):
-                joined[-1] += piece
-            else:
-                joined.append(piece)
-            gap = blank
-        pieces = joined
-    ends = np.cumsum([0, *map(len, pieces)]).tolist()
+    """(start, stop) in code points; blank lines belong to the unit before them, or to the first."""
+    joined, gap = [], False
+    for piece in re.findall(r"[^\n]*\n|[^\n]+", text):
+        blank = all(ord(c) <= 32 for c in piece)
+        begins = not blank and any(ord(c) > 32 for c in joined[-1]) if joined else True
+        if begins and (gap or unit == "line" or not joined):
+            joined.append(piece)
+        else:
+            joined[-1] += piece
+        gap = blank
+    ends = np.cumsum([0, *map(len, joined)]).tolist()
     return list(pairwise(ends))
 
 

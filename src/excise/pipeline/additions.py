@@ -110,7 +110,7 @@ def _made(
     """Insertions, the copies they are and the decisions about them, some megabytes at a time."""
     source = reading.corpus.sources[index]
     layout = _layout(reading, index)
-    first, before, behind = _around(source)
+    before, behind = _around(source)
     held: list[bytes] = []
     copies: list[Copy] = []
     rows: list[dict[str, Any]] = []
@@ -125,15 +125,11 @@ def _made(
         told(parent.stop)
         if size >= _GROUP_BYTES:
             _prove(held, copies, source, layout)
-            yield _joined(held, first, before, behind), copies, rows
-            held, copies, rows, size, first = [], [], [], 0, before
+            yield [before + body + behind for body in held], copies, rows
+            held, copies, rows, size = [], [], [], 0
     if held:
         _prove(held, copies, source, layout)
-        yield _joined(held, first, before, behind), copies, rows
-
-
-def _joined(bodies: list[bytes], first: bytes, before: bytes, behind: bytes) -> list[bytes]:
-    return [(before if number else first) + body + behind for number, body in enumerate(bodies)]
+        yield [before + body + behind for body in held], copies, rows
 
 
 def _layout(reading: Reading, index: int) -> Layout:
@@ -153,16 +149,16 @@ def _end(reading: Reading, index: int) -> int:
     return max(int(part["stop"].to_numpy().max()) for part in parts if len(part["stop"]))
 
 
-def _around(source: Source) -> tuple[bytes, bytes, bytes]:
-    """What stands before the first copy, before the others, and behind each."""
+def _around(source: Source) -> tuple[bytes, bytes]:
+    """What stands before and behind each copy, so that any of them may be taken out again."""
     if source.format == "json":
-        return b",\n", b",\n", b""
+        return b",\n", b""
     head, chunks = with_head(decoded(Path(source.path), source.compression, source.name))
     line_end = b"\r\n" if head.partition(b"\n")[0].endswith(b"\r") else b"\n"
     last = head[-1:]
     for chunk in chunks:
         last = chunk[-1:]
-    return b"" if last == b"\n" else line_end, b"", line_end
+    return (b"", line_end) if last == b"\n" else (line_end, b"")
 
 
 def _with_bytes(source: Source, found: Iterator[Parent]) -> Iterator[tuple[Parent, bytes]]:

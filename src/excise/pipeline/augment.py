@@ -150,8 +150,8 @@ def augment(
         protect: What is never changed: urls, numbers, code (in backticks), masks.
         mask_token: What `mask` puts in.
         held_out: Augment files too whose names say test, valid, dev, eval or held out.
-        marks: Add the fields `augmented_from` and `augmentation` to copies in JSON, parquet and Arrow files. Csv and
-            text files have no room for them; the ledger has it all.
+        marks: Add the fields `augmented_from` and `augmentation` to copies in JSON and parquet files. Csv, text and
+            saved datasets have no room for them; the ledger has it all.
         corrupt: 'stop' at a record that cannot be read, or 'reject': leave it as it is and go on.
         seed: Of all draws. What becomes of a record depends on it, on the record's id, the operation and the copy.
         dry_run: Make and count copies, write nothing.
@@ -392,7 +392,9 @@ def _write(
                 made, _ = _parts(journal.work, index)
                 kept = ledger / "originals" / source.name
                 path, seed = data / source.name, plan.drawing.seed
-                return write_rows(source, made, path, kept, plan.fields.id, seed, plan.marks, told)
+                # the features of a saved dataset stand in a file beside it: there is no room for more columns
+                marks = plan.marks and source.format == "parquet"
+                return write_rows(source, made, path, kept, plan.fields.id, seed, marks, told)
             # write_source applies the ledger's cuts of a source about which there are any; which rows, it need not know
             rows = np.zeros(1 if index in grown else 0, np.int64)
             return write_source(source, contents[index], rows, data, ledger, "bytes", told)

@@ -13,6 +13,9 @@ import pyarrow.compute as pc
 from excise import __version__
 from excise.adapters.files.read import Reading
 
+#: Bytes of JSON lines that `datasets.load_dataset` reads at a time; fields that come up later it refuses.
+_DATASETS_CHUNK = 10 << 20
+
 #: Copies shown in the report, and classes counted there.
 _EXAMPLES, _CLASSES = 20, 50
 
@@ -62,7 +65,7 @@ def evidence_of(
         "pairs": _spread([example for tally in made for example in tally["examples"]]),
         "versions": {"excise": __version__, "pyarrow": pa.__version__, "numpy": np.__version__},
     }
-    evidence["warnings"] = list(_warnings(evidence, reading, skipped))
+    evidence["warnings"] = list(_warnings(evidence, reading, grown, skipped))
     if written:
         evidence["after"]["bytes"] = sum(w["cleaned_bytes"] for w in written.values())
         evidence["price"] = {
@@ -96,7 +99,9 @@ def _spread(examples: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
     return [dict(examples[len(examples) * i // count]) for i in range(count)]
 
 
-def _warnings(evidence: Mapping[str, Any], reading: Reading, skipped: Sequence[str]) -> Iterator[str]:
+def _warnings(
+    evidence: Mapping[str, Any], reading: Reading, grown: Mapping[str, int], skipped: Sequence[str]
+) -> Iterator[str]:
     """What a person should know."""
     if not evidence["added"]:
         yield "Nothing was added: no operation changed a text. Raise the rates, or check that the text field is right."
@@ -110,6 +115,17 @@ def _warnings(evidence: Mapping[str, Any], reading: Reading, skipped: Sequence[s
     if evidence["left_alone"]:
         names = evidence["left_alone"]
         yield f"Files left alone because they look like test sets: {len(names):,} ({', '.join(names[:5])})."
+    large = [
+        source.name
+        for source, content in zip(reading.corpus.sources, reading.contents, strict=True)
+        if source.format == "jsonl" and content.size_bytes > _DATASETS_CHUNK and grown[source.name]
+    ]
+    if large and evidence["settings"]["marks"]:
+        yield (
+            f"datasets.load_dataset cannot read JSON lines of more than 10 MiB in which only the last ones have the "
+            f"fields augmented_from and augmentation ({', '.join(large[:5])}). Give --no-marks if it is to; the ledger "
+            "holds the same."
+        )
     rejected = sum(reading.rejects_of(index).num_rows for index in range(len(reading.rejects)))
     if rejected:
         yield f"Records that could not be read stay as they are, without copies: {rejected:,}."

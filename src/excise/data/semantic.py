@@ -157,7 +157,8 @@ def _absorbed(vectors: Vectors, members: Ints, first_own: int, anchors: Anchors,
 
 def _cosines(rows: Vectors, others: Vectors) -> NDArray[np.float64]:
     """Of each row [n, d] and its other [n, d], both of length 1."""
-    return np.minimum(np.einsum("ij,ij->i", rows.astype(np.float64), others.astype(np.float64)), 1.0)
+    products: NDArray[np.float64] = np.einsum("ij,ij->i", rows.astype(np.float64), others.astype(np.float64))
+    return np.minimum(products, 1.0)
 
 
 def reason(cosine: float, partner: str) -> str:

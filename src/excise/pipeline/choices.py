@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from excise import recipe
 from excise.data import keep
@@ -32,8 +32,8 @@ class Choices:
     keep: str = "first"
     within: bool = False
     per_cluster: int = 1
-    restore: str = "bytes"
-    corrupt: str = "stop"
+    restore: Literal["bytes", "content"] = "bytes"
+    corrupt: Literal["stop", "reject"] = "stop"
     order_field: str | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -58,8 +58,8 @@ def checked(
     keep: str,
     within: bool,
     per_cluster: int,
-    restore: str,
-    corrupt: str,
+    restore: Literal["bytes", "content"],
+    corrupt: Literal["stop", "reject"],
 ) -> Choices:
     """What was asked for, if it makes sense.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import time
@@ -26,7 +27,7 @@ from excise.evidence import report
 from excise.journal import Journal, Progress, digest_of, silent, write_json, written_aside
 from excise.ledger import write_decisions, write_sources
 from excise.pipeline.beside import Beside, under
-from excise.pipeline.choices import checked
+from excise.pipeline.choices import Choices, checked
 from excise.pipeline.clean_evidence import evidence_of
 from excise.pipeline.index import Index
 from excise.pipeline.study import Study, study
@@ -144,45 +145,64 @@ def clean(
         corrupt=corrupt,
     )
     fields = Fields(text, on, id, label)
-    beside = Beside(
-        against=None if against is None else under("against", find(against, progress=progress)),
-        against_text=against_text or text or on,
-        index=None if index is None else Index(Path(index), choices, {"text": text, "on": on}),
-        cache=None if cache is None else Path(cache),
-        mapped=_engine(engine),
-    )
-    if dry_run:
-        inputs = find(data, progress=progress)
-        with tempfile.TemporaryDirectory(prefix="excise-") as folder:
-            found = study(inputs, Path(folder), fields, choices, beside, just_do, progress)
-            return CleanResult(None, {**evidence_of(found, fields, {}, ()), "status": "dry_run"})
-    if out is None:
-        raise SettingError("out is not given; name the folder to make, or ask for a dry run.")
+    with contextlib.ExitStack() as stack:
+        beside = Beside(
+            against=None if against is None else under("against", find(against, progress=progress)),
+            against_text=against_text or text or on,
+            index=None if index is None else stack.enter_context(Index(Path(index), choices, {"text": text, "on": on})),
+            cache=None if cache is None else Path(cache),
+            mapped=_engine(engine),
+        )
+        if dry_run:
+            return _only_studied(data, fields, choices, beside, progress)
+        if out is None:
+            raise SettingError("out is not given; name the folder to make, or ask for a dry run.")
+        return _cleaned(data, Path(out), fields, choices, beside, allow_large, overwrite, progress)
+
+
+def _only_studied(
+    data: str | Path | Sequence[str | Path], fields: Fields, choices: Choices, beside: Beside, progress: Progress
+) -> CleanResult:
+    """What would be done."""
+    inputs = find(data, progress=progress)
+    with tempfile.TemporaryDirectory(prefix="excise-") as folder:
+        found = study(inputs, Path(folder), fields, choices, beside, just_do, progress)
+        return CleanResult(None, {**evidence_of(found, fields, {}, ()), "status": "dry_run"})
+
+
+def _cleaned(
+    data: str | Path | Sequence[str | Path],
+    out: Path,
+    fields: Fields,
+    choices: Choices,
+    beside: Beside,
+    allow_large: bool,
+    overwrite: bool,
+    progress: Progress,
+) -> CleanResult:
+    """What was done."""
+    began = time.monotonic()
     target = Path(os.path.abspath(out))  # noqa: PTH100 - resolve() would follow a linked OUT
     inputs = find(data, without=[target, target.with_name(target.name + ".partial")], progress=progress)
-    read = [one.path for one in inputs.files]
-    began = time.monotonic()
     fingerprint = {
         "command": "clean",
         "version": __version__,
         "inputs": {one.name: one.fingerprint for one in inputs.files},
         "folder": inputs.folder,
         **choices.as_dict(),
-        "text": text,
-        "on": on,
-        "id": id,
-        "label": label,
+        **{name: getattr(fields, name) for name in ("text", "on", "id", "label")},
     }
     run = digest_of(fingerprint)
     if beside.index is not None:
         beside.index.without(run)
     fingerprint.update(beside.as_dict())
+    read = [one.path for one in inputs.files]
     with Journal(target, fingerprint, "ledger", inputs=read, overwrite=overwrite, progress=progress) as journal:
         try:
             found = study(inputs, journal.work, fields, choices, beside, journal.step, progress)
             if found.stop is not None and not allow_large:
                 raise GuardRailError(found.stop)
-            written = _write(found, inputs, journal, restore, fields, progress)
+            written = _write(found, inputs, journal, fields, progress)
         except UserError:  # what has to be mended changes the run's fingerprint: nothing here can be gone on with
             journal.discard()
             raise
@@ -192,11 +212,10 @@ def clean(
         report.write(journal.folder / "report.html", evidence)
         skipped = tuple(journal.skipped)
         if beside.index is not None:
-            own = found.reading.corpus
-            beside.index.add(run, own, found.gone_mask(), found.measured.folders[found.corpus.references :])
-            beside.index.close()
+            own, sketches = found.reading.corpus, found.measured.folders[found.corpus.references :]
+            beside.index.add(run, own, found.gone_mask(), sketches)
         journal.finish()
-    return CleanResult(Path(out), evidence, skipped)
+    return CleanResult(out, evidence, skipped)
 
 
 def _engine(name: str) -> Mapped:
@@ -214,7 +233,6 @@ def _write(
     found: Study,
     inputs: Inputs,
     journal: Journal,
-    restore: Literal["bytes", "content"],
     fields: Fields,
     progress: Progress,
 ) -> dict[str, Any]:
@@ -248,7 +266,7 @@ def _write(
                 changed,
                 data,
                 ledger,
-                restore,
+                found.choices.restore,
                 lambda n: progress("writing", before + n, total),
             )
 

@@ -59,8 +59,13 @@ class Index:
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
+                self._lock.close()
                 raise OutputError(f"{folder} is in use by another run. Wait for it, or name another index.") from error
-        self.segments: list[dict[str, Any]] = self._read()
+        try:
+            self.segments: list[dict[str, Any]] = self._read()
+        except BaseException:
+            self._lock.close()
+            raise
 
     def _read(self) -> list[dict[str, Any]]:
         if not self._path.is_file():
@@ -148,7 +153,10 @@ class Index:
         write_json(self._path, whole)
         self.segments.append(told)
 
-    def close(self) -> None:
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
         """Let another run in."""
         self._lock.close()
 

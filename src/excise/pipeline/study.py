@@ -98,7 +98,7 @@ def study(
         step: `Journal.step` to go on where an earlier run stopped.
         progress: Told what goes on.
     """
-    reading = read(inputs, folder / "views", fields, corrupt=choices.corrupt, step=step, progress=progress)  # type: ignore[arg-type]
+    reading = read(inputs, folder / "views", fields, corrupt=choices.corrupt, step=step, progress=progress)
     corpus = with_references(reading.corpus, beside, folder, step, progress)
     measured = Measured(corpus, beside, fields, folder)
     path = folder / "decisions.arrow"

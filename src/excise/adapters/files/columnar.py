@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
 
-from excise.adapters.files import extract, views
+from excise.adapters.files import extract, features, views
 from excise.adapters.files.changes import Changes, Inside, Int64s, applied, pieces
 from excise.adapters.files.extract import Columns, Layout
+from excise.adapters.files.features import NotNumbersError
 from excise.adapters.files.find import Input
-from excise.adapters.files.layouts import Fields, view_for
+from excise.adapters.files.layouts import Fields, layout_for
 from excise.adapters.files.spans import Block
 from excise.adapters.files.table_files import TableFile, opened
 from excise.adapters.files.views import View
@@ -35,21 +36,56 @@ def parsed(one: Input, fields: Fields, told: Callable[[int], None]) -> Iterator[
             one.shown,
         )
     with opened(one.path, one.format, one.shown) as file:
-        layout = _layout(file.schema, fields, one.shown)
+        layout = _layout(file, fields, one.shown)
+        columns = list(dict.fromkeys(_column_of(file.schema, n) for n in [*layout.needed, *layout.numbers]))
         total, done = max(1, file.rows), 0
-        for batch in file.batches(layout.needed):
+        for batch in file.batches(columns):
             yield _block(batch.num_rows), _columns(batch, layout, one.shown, done), layout
             done += batch.num_rows
             told(one.size_bytes * done // total)
 
 
-def _layout(schema: pa.Schema, fields: Fields, shown: str) -> Layout:
-    layout = Layout(view_for(fields, schema.names, shown), fields.id, fields.label, known=frozenset(schema.names))
-    for name in layout.needed:
-        if schema.names.count(name) != 1:
-            told = "twice" if name in schema.names else "not"
+def _layout(file: TableFile, fields: Fields, shown: str) -> Layout:
+    schema = file.schema
+    layout = layout_for(fields, _sample(file, fields), shown)
+    for name in [*layout.needed, *layout.numbers]:
+        top = _column_of(schema, name)
+        if schema.names.count(top) != 1:
+            told = "twice" if top in schema.names else "not"
             raise InputError(f"the field {name!r} is {told} among its columns ({views.listed(schema.names)})", shown)
-    return layout
+    return replace(layout, known=frozenset([*schema.names, *layout.needed]))
+
+
+def _column_of(schema: pa.Schema, name: str) -> str:
+    """The column that holds a field: itself, or the one that its name with dots leads into."""
+    return name if name in schema.names else name.split(".", maxsplit=1)[0]
+
+
+def _sample(file: TableFile, fields: Fields) -> dict[str, Any]:
+    """A value of each column: a number, a list of numbers, '' for text, and None or {} for anything else."""
+    sample: dict[str, Any] = {}
+    for one in file.schema:
+        inner = one.type.value_type if _is_list(one.type) else None
+        if views.is_number(one.type):
+            sample[one.name] = 0.0
+        elif pa.types.is_struct(one.type):
+            sample[one.name] = {}
+        elif inner is not None and views.is_number(inner):
+            sample[one.name] = _list_sample(file, one.name) if fields.features else []
+        else:
+            sample[one.name] = ""
+    return sample
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def _list_sample(file: TableFile, name: str) -> list[float]:
+    for batch in file.batches([name]):
+        for value in batch.column(name).drop_null().slice(0, 1).to_pylist():
+            return [0.0] * len(value)
+    return []
 
 
 def _block(rows: int) -> Block:
@@ -61,14 +97,26 @@ def _columns(batch: pa.RecordBatch, layout: Layout, shown: str, row: int) -> Col
     columns = {}
     for name in layout.needed:
         try:
-            columns[name] = views.spelled_array(batch.column(name))
+            columns[name] = views.spelled_array(views.reached(batch, name))
         except views.NotTextError as error:
             raise InputError(f"the field {name!r} holds {error}, not text", shown) from error
     if layout.id is not None and columns[layout.id].null_count:
         missing = row + columns[layout.id].is_null().to_pylist().index(True)
         raise InputError(f"row {missing} has no id in {layout.id!r}", shown)
-    fixed = next((name for name in layout.view.fields if pa.types.is_nested(batch.schema.field(name).type)), "")
-    return replace(extract.composed(columns, layout), fixed=fixed)
+    numbers = None
+    if layout.numbers:
+        try:
+            arrays = {name: views.reached(batch, name) for name in layout.numbers}
+            numbers = features.of_arrays(arrays, layout.numbers, batch.num_rows)
+        except (NotNumbersError, views.NotTextError, pa.ArrowInvalid) as error:
+            raise InputError(str(error), shown) from error
+    fixed = next((name for name in layout.view.fields if _is_fixed(batch.schema, name)), "")
+    return replace(extract.composed(columns, layout, numbers), fixed=fixed)
+
+
+def _is_fixed(schema: pa.Schema, name: str) -> bool:
+    """Whether a field is a list or an object, or lies in one."""
+    return name not in schema.names or bool(pa.types.is_nested(schema.field(name).type))
 
 
 def split(original: TableFile, changes: Changes, view: View, shown: str, kept: IO[bytes], touched: IO[bytes]) -> None:
@@ -149,6 +197,8 @@ def _edited(
 
 def _with(table: pa.Table, name: str, places: Int64s, values: Sequence[str], shown: str) -> pa.Table:
     """A table with other values at some places of one column."""
+    if name not in table.schema.names:
+        raise InputError(f"the field {name!r} lies in an object and cannot be changed in place", shown)
     column, kind = _one_chunk(table[name]), table.schema.field(name).type
     try:
         fresh = _cast(pa.array(values, pa.large_string()), kind)

@@ -12,7 +12,7 @@ import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,8 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.json as pajson
 
-from excise.adapters.files import views
+from excise.adapters.files import features, views
+from excise.adapters.files.features import Floats, NotNumbersError, Written
 from excise.adapters.files.spans import Block
 from excise.adapters.files.views import NotTextError, View
 
@@ -37,7 +38,9 @@ class Layout:
         view: The text.
         id: Field with the user's ids.
         label: Field with labels.
-        types: Arrow types of those fields in JSON, None where only Python can spell them.
+        order: Field to rank by.
+        numbers: Numeric fields for the features, with the length of a list or 0 for a plain number.
+        types: Arrow types of those fields in JSON but the numeric ones, None where only Python can spell them.
         known: Fields that are known to be there.
         header: Names of a csv's columns.
         delimiter: Between a csv's fields.
@@ -47,6 +50,8 @@ class Layout:
     view: View
     id: str | None = None
     label: str | None = None
+    order: str | None = None
+    numbers: Mapping[str, int] = field(default_factory=dict)
     types: Mapping[str, pa.DataType | None] = field(default_factory=dict)
     known: frozenset[str] = frozenset()
     header: tuple[str, ...] = ()
@@ -55,8 +60,9 @@ class Layout:
 
     @property
     def needed(self) -> list[str]:
-        """All fields to read, each once."""
-        return list(dict.fromkeys([*self.view.fields, *(f for f in (self.id, self.label) if f is not None)]))
+        """All fields to read as text, each once; names with dots may lead into objects."""
+        named = (f for f in (self.id, self.label, self.order) if f is not None)
+        return list(dict.fromkeys([*self.view.fields, *named]))
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,8 @@ class Columns:
         texts: large_string [readable].
         ids: string [readable], or None without an id field.
         labels: string [readable], or None without a label field.
+        order: string [readable], or None without a field to rank by.
+        numbers: float32 [readable, features], or None without numeric fields.
         bad: Index in the block and reason of each record that could not be read; the arrays lack these.
         seen: Fields that some record has.
         fixed: A field of the view that holds a list or an object somewhere, whose text cannot be changed in place.
@@ -75,6 +83,8 @@ class Columns:
     texts: pa.Array
     ids: pa.Array | None
     labels: pa.Array | None
+    order: pa.Array | None = None
+    numbers: Floats | None = None
     bad: tuple[tuple[int, str], ...] = ()
     seen: frozenset[str] = frozenset()
     fixed: str = ""
@@ -128,6 +138,8 @@ def _is_utf8(data: bytes) -> bool:
 
 def _json_table(block: Block, layout: Layout) -> pa.Table | None:
     types = layout.types
+    if layout.numbers.keys() & set(layout.needed):
+        return None
     region = block.data[_first(block) : _last(block)]
     if not len(block.starts) or len(region) > _LONGEST_BLOCK or any(types[f] is None for f in layout.needed):
         return None
@@ -144,7 +156,7 @@ def _json_table(block: Block, layout: Layout) -> pa.Table | None:
             pa.BufferReader(region),
             read_options=pajson.ReadOptions(use_threads=False, block_size=len(region) + 1),
             parse_options=pajson.ParseOptions(
-                explicit_schema=pa.schema([(name, types[name]) for name in layout.needed]),
+                explicit_schema=_json_schema(layout),
                 newlines_in_values=True,
                 unexpected_field_behavior="ignore",
             ),
@@ -154,8 +166,26 @@ def _json_table(block: Block, layout: Layout) -> pa.Table | None:
     return table if table.num_rows == len(block.starts) else None
 
 
+def _json_schema(layout: Layout) -> pa.Schema:
+    """Types of the fields to read; those of a name with dots that is no field itself are one within the other."""
+    nested: dict[str, Any] = {}
+    numbers = {n: pa.list_(pa.float64()) if width else pa.float64() for n, width in layout.numbers.items()}
+    for name, kind in [*((n, layout.types[n]) for n in layout.needed), *numbers.items()]:
+        *path, last = (name,) if name in layout.known or "." not in name else name.split(".")
+        within = nested
+        for part in path:
+            within = within.setdefault(part, {})
+        within[last] = kind
+
+    def typed(level: Mapping[str, Any]) -> list[tuple[str, pa.DataType]]:
+        return [(name, pa.struct(typed(kind)) if isinstance(kind, dict) else kind) for name, kind in level.items()]
+
+    return pa.schema(typed(nested))
+
+
 def _csv_table(block: Block, layout: Layout) -> pa.Table | None:
     region = block.data[_first(block) : _last(block)]
+    wanted = list(dict.fromkeys([*layout.needed, *layout.numbers]))
     if not len(block.starts) or len(region) > _LONGEST_BLOCK or b"\0" in region or not _is_utf8(region):
         return None
     try:
@@ -170,8 +200,8 @@ def _csv_table(block: Block, layout: Layout) -> pa.Table | None:
                 newlines_in_values=True,
             ),
             convert_options=pacsv.ConvertOptions(
-                include_columns=layout.needed,
-                column_types={name: pa.large_string() for name in layout.needed},
+                include_columns=wanted,
+                column_types={name: pa.large_string() for name in wanted},
                 strings_can_be_null=False,
             ),
         )
@@ -182,7 +212,7 @@ def _csv_table(block: Block, layout: Layout) -> pa.Table | None:
 
 def take(table: pa.Table, layout: Layout) -> Columns | None:
     """Columns of a table; None where some record needs a closer look."""
-    raw = {name: _one_chunk(table[name]) for name in layout.needed}
+    raw = {name: views.reached(table, name) for name in layout.needed}
     lacking = np.ones(table.num_rows, bool)
     for name in layout.view.fields:
         lacking &= raw[name].is_null().to_numpy(zero_copy_only=False)
@@ -190,72 +220,87 @@ def take(table: pa.Table, layout: Layout) -> Columns | None:
         return None
     try:
         columns = {name: views.spelled_array(array) for name, array in raw.items()}
-    except NotTextError:
+        arrays = {name: views.reached(table, name) for name in layout.numbers}
+        numbers = features.of_arrays(arrays, layout.numbers, table.num_rows) if arrays else None
+    except (NotTextError, NotNumbersError, pa.ArrowInvalid):
         return None
-    taken = composed(columns, layout)
+    taken = composed(columns, layout, numbers)
     seen = frozenset(name for name, array in raw.items() if array.null_count < len(array))
     fixed = next((name for name in layout.view.fields if pa.types.is_nested(raw[name].type)), "")
     return replace(taken, seen=seen, fixed=fixed)
 
 
-def composed(columns: Mapping[str, pa.Array], layout: Layout) -> Columns:
-    """Columns from the fields' values, which are text."""
-    return Columns(
-        views.filled(layout.view, columns),
-        None if layout.id is None else columns[layout.id].cast(pa.string()),
-        None if layout.label is None else columns[layout.label].cast(pa.string()),
+def composed(columns: Mapping[str, pa.Array], layout: Layout, numbers: Floats | None = None) -> Columns:
+    """Columns from the fields' values, which are text, and the numbers."""
+    ids, labels, order = (
+        None if name is None else columns[name].cast(pa.string()) for name in (layout.id, layout.label, layout.order)
     )
-
-
-def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
-    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
+    return Columns(views.filled(layout.view, columns), ids, labels, order, numbers)
 
 
 def _one_by_one(block: Block, layout: Layout, read: Callable[[bytes, Layout], dict[str, Any]]) -> Columns:
-    texts: list[str] = []
-    ids: list[str] = []
-    labels: list[str | None] = []
+    found: list[_Record] = []
     bad: list[tuple[int, str]] = []
     seen: set[str] = set()
     fixed = ""
     for index in range(len(block.starts)):
         try:
             record = read(block.record(index), layout)
-            text, id_, label = _fields(record, layout)
+            found.append(_fields(record, layout))
         except BadRecordError as error:
             bad.append((index, str(error)))
             continue
-        seen.update(record.keys() & set(layout.needed))
-        fixed = fixed or next((n for n in layout.view.fields if isinstance(record.get(n), list)), "")
-        texts.append(text)
-        ids.append(id_)
-        labels.append(label)
+        seen.update(name for name in layout.needed if views.lookup(record, name) is not views.MISSING)
+        fixed = fixed or next((n for n in layout.view.fields if _is_fixed(record, n)), "")
+    width = len(features.names_of(layout.numbers))
+    numbers = np.array([record.numbers for record in found], np.float32).reshape(len(found), width)
     return Columns(
-        pa.array(texts, pa.large_string()),
-        None if layout.id is None else pa.array(ids, pa.string()),
-        None if layout.label is None else pa.array(labels, pa.string()),
+        pa.array([record.text for record in found], pa.large_string()),
+        None if layout.id is None else pa.array([record.id for record in found], pa.string()),
+        None if layout.label is None else pa.array([record.label for record in found], pa.string()),
+        None if layout.order is None else pa.array([record.order for record in found], pa.string()),
+        numbers if layout.numbers else None,
         tuple(bad),
         frozenset(seen),
         fixed,
     )
 
 
-def _fields(record: dict[str, Any], layout: Layout) -> tuple[str, str, str | None]:
-    if not any(name in record for name in layout.view.fields):
+class _Record(NamedTuple):
+    text: str
+    id: str | None
+    label: str | None
+    order: str | None
+    numbers: list[float]
+
+
+def _is_fixed(record: Mapping[str, Any], name: str) -> bool:
+    """Whether a field holds a list, or lies in one."""
+    if isinstance(views.lookup(record, name), list):
+        return True
+    return name not in record and any(part.isdecimal() for part in name.split(".")[1:])
+
+
+def _fields(record: dict[str, Any], layout: Layout) -> _Record:
+    if all(views.lookup(record, name) is views.MISSING for name in layout.view.fields):
         wanted = " or ".join(repr(name) for name in layout.view.fields)
         raise BadRecordError(f"the record has no field {wanted}; it has {views.listed(record)}. Choose one with --text")
     try:
         text = views.filled_one(layout.view, record)
-        label = None if layout.label is None else record.get(layout.label)
-        label = None if label is None else _whole(views.spelled(label))
-        id_ = ""
-        if layout.id is not None:
-            if record.get(layout.id) is None:
-                raise BadRecordError(f"the record has no id in {layout.id!r}; it has {views.listed(record)}")
-            id_ = _whole(views.spelled(record[layout.id]))
+        id_, label, order = (_named(record, name) for name in (layout.id, layout.label, layout.order))
+        numbers = features.of_record({n: views.found(record, n) for n in layout.numbers}, layout.numbers)
     except NotTextError as error:
         raise BadRecordError(f"{error}, not text") from error
-    return _whole(text), id_, label
+    except NotNumbersError as error:
+        raise BadRecordError(str(error)) from error
+    if layout.id is not None and id_ is None:
+        raise BadRecordError(f"the record has no id in {layout.id!r}; it has {views.listed(record)}")
+    return _Record(_whole(text), id_, label, order, numbers)
+
+
+def _named(record: Mapping[str, Any], name: str | None) -> str | None:
+    value = None if name is None else views.found(record, name)
+    return None if value is None else _whole(views.spelled(value))
 
 
 def _whole(text: str) -> str:
@@ -276,7 +321,7 @@ def _decode(data: bytes) -> str:
 def _json_record(data: bytes, layout: Layout) -> dict[str, Any]:
     text = _decode(data)
     try:
-        record = json.loads(text, parse_int=str, parse_float=str)
+        record = json.loads(text, parse_int=Written, parse_float=Written)
     except json.JSONDecodeError as error:
         nul = "; the record holds NUL bytes" if "\0" in text else ""
         raise BadRecordError(f"not JSON: {error.msg} (column {error.colno}){nul}") from error

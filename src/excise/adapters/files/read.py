@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -11,15 +12,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
+from numpy.typing import NDArray
 
-from excise.adapters.files import columnar, containers, saved
+from excise.adapters.files import columnar, containers, features, saved
 from excise.adapters.files.changes import Changes, changes_by_source
 from excise.adapters.files.extract import Columns, Layout
+from excise.adapters.files.features import FeatureFile
 from excise.adapters.files.find import Input, Inputs, find
 from excise.adapters.files.layouts import Fields, parsed
 from excise.adapters.files.spans import Block
 from excise.corpus import BATCH, Corpus, Source
-from excise.errors import InputError
+from excise.errors import InputError, SettingError
 from excise.journal import Journal, Progress, silent, written_aside
 
 #: Records that could not be read: their place in the source, and why.
@@ -57,12 +60,14 @@ class Content:
         size_bytes: Number of decoded bytes; the file's own size for columnar sources.
         blank: Records whose text is nothing but white space.
         fixed: A field of the view that holds a list or an object somewhere; '' if there is none.
+        features: Names of the numbers that were read beside the text.
     """
 
     fingerprint: str
     size_bytes: int
     blank: int
     fixed: str = ""
+    features: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -74,12 +79,25 @@ class Reading:
         rejects: One entry a source: the file with REJECTS.
         contents: One entry a source: what is in it once it is decoded.
         fields: What the user said about fields.
+        numbers: The .npy file with the features of all sources; None where none were asked for.
     """
 
     corpus: Corpus
     rejects: tuple[Path, ...]
     contents: tuple[Content, ...]
     fields: Fields = field(default_factory=Fields)
+    numbers: Path | None = None
+
+    def features(self) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+        """float32 [records, features], mapped into memory, NaN where a value is missing; and the features' names.
+
+        Raises:
+            SettingError: No features were asked for.
+        """
+        if self.numbers is None:
+            raise SettingError("features is not given; name the numeric fields, or 'auto' for all there are.")
+        names = next(tuple(content.features) for content in self.contents if content.features)
+        return np.load(self.numbers, mmap_mode="r"), names
 
     def editable(self, index: int) -> str | None:
         """Why the text view of a source cannot be changed in place; None where it can."""
@@ -159,28 +177,45 @@ def read(
     sources, views, rejects, contents = [], [], [], []
     for index, one in enumerate(inputs.files):
         view, bad = folder / f"{index:06d}.arrow", folder / f"{index:06d}.rejects.arrow"
+        numbers = folder / f"{index:06d}.features.npy" if fields.features else None
+        files = [view, bad] if numbers is None else [view, bad, numbers]
 
-        def work(one: Input = one, view: Path = view, bad: Path = bad, done: int = done) -> dict[str, Any]:
-            return _read_one(one, view, bad, fields, corrupt, lambda n: progress("reading", done + n, total))
+        def work(one: Input = one, files: Sequence[Path] = files, done: int = done) -> dict[str, Any]:
+            return _read_one(one, files, fields, corrupt, lambda n: progress("reading", done + n, total))
 
-        result = step(f"read {one.name}", work, [view, bad])
+        result = step(f"read {one.name}", work, files)
         sources.append(Source(**result["source"]))
         contents.append(Content(**result["content"]))
         views.append(view)
         rejects.append(bad)
         done += one.size_bytes
         progress("reading", done, total)
-    reading = Reading(Corpus(tuple(sources), tuple(views)), tuple(rejects), tuple(contents), fields)
+    corpus = Corpus(tuple(sources), tuple(views))
+    reading = Reading(
+        corpus, tuple(rejects), tuple(contents), fields, folder / "features.npy" if fields.features else None
+    )
     if not any(source.records for source in sources):
         _refuse_empty(reading, inputs)
     if fields.id is not None:
         _refuse_doubles(reading.corpus, fields.id)
+    if reading.numbers is not None:
+        parts = [
+            (folder / f"{index:06d}.features.npy", source.records, content.features, source.name)
+            for index, (source, content) in enumerate(zip(sources, contents, strict=True))
+        ]
+        step("gather features", lambda: _gather(parts, folder / "features.npy"), [folder / "features.npy"])
     return reading
 
 
+def _gather(parts: Sequence[tuple[Path, int, Sequence[str], str]], path: Path) -> None:
+    with written_aside(path) as file:
+        features.gather(parts, file)
+
+
 def _read_one(
-    one: Input, view: Path, rejects: Path, fields: Fields, corrupt: str, told: Callable[[int], None]
+    one: Input, files: Sequence[Path], fields: Fields, corrupt: str, told: Callable[[int], None]
 ) -> dict[str, Any]:
+    view, rejects, *numbers = files
     on_disk, content = _Counted(told), _Counted(lambda size_bytes: None)
     columns_of = one.format in columnar.FORMATS or one.format == saved.BESIDE
     found: Iterable[tuple[Block, Columns, Layout]] = ()
@@ -189,10 +224,16 @@ def _read_one(
     elif not columns_of:
         found = parsed(one, fields, _hashed(one, on_disk, content))
     written, name = _Written(one, corrupt), ""
-    with written_aside(view) as file, pa.ipc.new_file(file, BATCH) as sink:
+    with contextlib.ExitStack() as stack:
+        table = FeatureFile(stack.enter_context(written_aside(numbers[0]))) if numbers else None
+        sink = stack.enter_context(pa.ipc.new_file(stack.enter_context(written_aside(view)), BATCH))
         for block, columns, layout in found:
             written.add(block, columns, layout, sink)
+            if table is not None and columns.numbers is not None:
+                table.add(columns.numbers, features.names_of(layout.numbers))
             name = layout.view.name
+        if table is not None:
+            table.finish()
     if not columns_of and on_disk.hexdigest() != one.fingerprint:
         raise InputError("the file was changed while it was being read; run the command again", one.shown)
     written.check()
@@ -202,7 +243,9 @@ def _read_one(
         one.name, str(one.path), one.format, one.compression, one.size_bytes, one.fingerprint, written.count, name
     )
     fingerprint = "" if columns_of else content.hexdigest()
-    decoded = Content(fingerprint, content.count or one.size_bytes, written.blank, written.fixed)
+    decoded = Content(
+        fingerprint, content.count or one.size_bytes, written.blank, written.fixed, table.names if table else ()
+    )
     return {"source": source.as_dict(), "content": asdict(decoded)}
 
 
@@ -262,7 +305,7 @@ class _Written:
             ids = columns.ids if columns.ids is not None else numbered(self._one.name, rows)
             labels = columns.labels if columns.labels is not None else pa.nulls(len(rows), pa.string())
             places = [pa.array(side[keep] + block.at) for side in (block.starts, block.stops)]
-            order = pa.nulls(len(rows), pa.string())
+            order = columns.order if columns.order is not None else pa.nulls(len(rows), pa.string())
             arrays = [ids, pa.array(rows), *places, columns.texts, labels, order]
             sink.write_batch(pa.record_batch(arrays, schema=BATCH))
         self._row += len(keep)

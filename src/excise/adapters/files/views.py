@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from excise.errors import InputError, SettingError
+from excise.errors import SettingError
 
 #: Usual shapes, first match wins: fields of which the first must be there, and those that follow it if they are.
 _SHAPES: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -18,7 +18,8 @@ _SHAPES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("messages", ()),
     ("conversations", ()),
     ("instruction", ("input", "context", "output", "response", "completion", "answer")),
-    ("prompt", ("completion", "response", "chosen", "answer")),
+    ("prompt", ("completion", "response", "chosen", "rejected", "answer")),
+    ("chosen", ("rejected",)),
     ("question", ("context", "answer", "response", "solution")),
     ("content", ()),
     ("sentence", ()),
@@ -44,6 +45,52 @@ class View:
     pieces: tuple[str, ...]
 
 
+#: What a lookup gives where there is no such field; null is a value.
+MISSING = object()
+
+
+def lookup(record: Mapping[str, Any], name: str) -> Any:
+    """A field's value, or MISSING; where no field has the name, its dots lead into objects and lists."""
+    if name in record:
+        return record[name]
+    if "." not in name:
+        return MISSING
+    value: Any = record
+    for part in name.split("."):
+        if isinstance(value, Mapping) and part in value:
+            value = value[part]
+        elif isinstance(value, list) and part.isdecimal() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            return MISSING
+    return value
+
+
+def found(record: Mapping[str, Any], name: str) -> Any:
+    """A field's value, None where it is missing."""
+    value = lookup(record, name)
+    return None if value is MISSING else value
+
+
+def reached(table: pa.Table | pa.RecordBatch, name: str) -> pa.Array:
+    """A column, or what the dots of a name lead to inside one; agrees with `lookup` on objects.
+
+    Raises:
+        NotTextError: The dots lead to nothing.
+    """
+    if name in table.schema.names:
+        column = table.column(name)
+    else:
+        first, *path = name.split(".")
+        try:
+            column = pc.struct_field(table.column(first), path)
+        except (KeyError, pa.ArrowException) as error:
+            raise NotTextError(f"nothing at {name!r}") from error
+    if isinstance(column, pa.Array):
+        return column
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
+
+
 class NotTextError(Exception):
     """A value that cannot be spelled as text."""
 
@@ -64,27 +111,19 @@ def parse(spec: str) -> View:
     return View(spec, tuple(parts[1::2]), tuple(parts[0::2]))
 
 
-def detect(names: Sequence[str], shown: str) -> View:
-    """The view of a usual shape.
+def detect(sample: Mapping[str, Any]) -> View | None:
+    """The view of a usual shape, or of the only field; None where no shape fits.
 
     Args:
-        names: Fields there are.
-        shown: The file's name in errors.
-
-    Raises:
-        InputError: No usual shape fits; names the fields and the setting.
+        sample: A value of each field.
     """
     for first, others in _SHAPES:
-        if first in names:
-            there = [first, *(o for o in others if o in names)]
+        if first in sample:
+            there = [first, *(o for o in others if o in sample)]
             return parse(first) if len(there) == 1 else parse("\\n".join(f"{{{n}}}" for n in there))
-    if len(names) == 1:
-        return parse(names[0])
-    raise InputError(
-        f"cannot tell which field is the text; there are: {listed(names)}. "
-        "Name it with --text FIELD, or give a template such as --text '{title}\\n{body}'.",
-        shown,
-    )
+    if len(sample) == 1 and isinstance(next(iter(sample.values())), str | None):
+        return parse(next(iter(sample)))
+    return None
 
 
 def listed(names: Iterable[str]) -> str:
@@ -132,8 +171,8 @@ def spelled(value: Any) -> str:
 
 
 def _word(item: Any) -> str:
-    if isinstance(item, str):
-        return item
+    if isinstance(item, str | int | float) and not isinstance(item, bool):
+        return str(item)
     raise NotTextError("a list of something else than text")
 
 
@@ -165,17 +204,22 @@ def spelled_array(array: pa.Array) -> pa.Array:
         raise NotTextError(f"no text ({error})") from error
 
 
+def is_number(kind: pa.DataType) -> bool:
+    """Whether an Arrow type holds numbers."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
 def _turns_array(array: pa.Array) -> pa.Array:
     inner = array.type.value_type
     flat = array.flatten()
     if pa.types.is_struct(inner):
         names = {inner.field(i).name for i in range(inner.num_fields)}
-        keys = next((k for k in _TURNS if k[0] in names and k[1] in names), None)
+        keys = next((k for k in (*_TURNS, ("text",)) if set(k) <= names), None)
         if keys is None:
             raise NotTextError("a list of objects without role and content")
         sides = [pc.fill_null(spelled_array(pc.struct_field(flat, k)), "") for k in keys]
         words = pc.binary_join_element_wise(*sides, pa.scalar(": ", pa.large_string()))
-    elif pa.types.is_string(inner) or pa.types.is_large_string(inner):
+    elif pa.types.is_string(inner) or pa.types.is_large_string(inner) or is_number(inner):
         words = pc.fill_null(flat.cast(pa.large_string()), "")
     else:
         raise NotTextError("a list of something else than text")
@@ -208,7 +252,7 @@ def filled_one(view: View, record: Mapping[str, Any]) -> str:
     words = []
     for name in view.fields:
         try:
-            words.append(spelled(record.get(name)))
+            words.append(spelled(found(record, name)))
         except NotTextError as error:
             raise NotTextError(f"the field {name!r} holds {error}") from error
     return view.pieces[0] + "".join(w + p for w, p in zip(words, view.pieces[1:], strict=True))

@@ -260,6 +260,9 @@ CLEANING = {
             "beyond": 12,
         },
     },
+    "shares": {
+        "language": [{"name": "en", "records": 4100, "kept": True}, {"name": "fr", "records": 61, "kept": False}]
+    },
     "sources": [
         {"source": "sms/train.jsonl", "records": 4000, "removed": 613, "changed": 100, "rejected": 3},
         {"source": "短信/第一批.jsonl", "records": 1574, "removed": 90, "changed": 17, "rejected": 0},

@@ -19,8 +19,6 @@ from excise.evidence.words import WORDS, word
 
 #: Colours of finders in the page's style sheet; they are used in turn.
 _COLOURS = 8
-#: Finders whose distributions are drawn at once, groups that are open, rows of a table; the rest is folded.
-OPEN_CLUSTERS, OPEN_ROWS = 6, 12
 
 Evidence = Mapping[str, Any]
 
@@ -58,13 +56,14 @@ def arranged(evidence: Evidence, prefix: str) -> dict[str, Any]:
         "finders": [_finder(evidence, name, colours) for name in finders],
         "bar": _bar(evidence, colours),
         "matrix": _matrix(evidence, finders),
-        "overlaps": sorted(evidence.get("overlaps", []), key=lambda pair: -pair["records"])[:OPEN_ROWS],
+        "overlaps": [pair for pair in evidence.get("overlaps", []) if pair["examples"]],
         "clusters": _clusters(evidence.get("clusters", [])),
         "pairs": _pairs(evidence) if not evidence.get("clusters") else [],
         "labels": [_label(row) for row in evidence.get("labels", [])],
         "noise": _noise(evidence.get("label_noise")),
         "samples": {name: [_sample(row) for row in rows] for name, rows in evidence.get("samples", {}).items() if rows},
         "distributions": [_distribution(one) for one in _all_distributions(evidence)],
+        "shares": {finder: _counted(rows) for finder, rows in evidence.get("shares", {}).items()},
         "sources": _sources(evidence),
         "items": [_item(row) for row in evidence.get("contamination", {}).get("examples", [])],
         "weights": _weights(evidence.get("weights")),
@@ -207,7 +206,13 @@ def _all_distributions(evidence: Evidence) -> list[Evidence]:
 
 
 def _distribution(one: Evidence) -> dict[str, Any]:
-    return {**one, "svg": distribution(one["edges"], one["counts"], one["threshold"])}
+    drawn = distribution(one["edges"], one["counts"], one["threshold"], logarithmic=one.get("scale") == "logarithmic")
+    return {**one, "svg": drawn}
+
+
+def _counted(rows: Sequence[Evidence]) -> list[dict[str, Any]]:
+    most = max((row["records"] for row in rows), default=0) or 1
+    return [{**row, "width": f"{100 * row['records'] / most:.1f}"} for row in rows]
 
 
 def _sources(evidence: Evidence) -> list[dict[str, Any]]:

@@ -28,9 +28,18 @@ _TRIED = 300_000
 _BESIDE, _LEFT_OUT = 60, 120
 
 
-def pieces(text: str) -> list[str]:
+#: A piece without a word.
+WORDLESS = re.compile(r"[\W_]+")
+
+
+def split(text: str) -> list[str]:
     """A text in pieces that are compared as wholes: words, or code points of scripts without spaces."""
-    return _PIECES.findall(text if len(text) <= LONGEST else text[:LONGEST] + "…")
+    return _PIECES.findall(text)
+
+
+def pieces(text: str) -> list[str]:
+    """The beginning of a text in pieces."""
+    return split(text if len(text) <= LONGEST else text[:LONGEST] + "…")
 
 
 def differing(one: Sequence[str], other: Sequence[str]) -> tuple[list[bool], list[bool]]:

@@ -5,6 +5,7 @@ A page may hold dozens; each is about 2 kB of hand-made SVG in the page's own co
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from markupsafe import Markup
@@ -14,7 +15,11 @@ _WIDTH, _HEIGHT, _ABOVE, _BELOW, _MARGIN = 340.0, 84.0, 16.0, 18.0, 6.0
 
 
 def distribution(
-    edges: Sequence[float], counts: Sequence[float], threshold: Sequence[float | None] = (None, None)
+    edges: Sequence[float],
+    counts: Sequence[float],
+    threshold: Sequence[float | None] = (None, None),
+    *,
+    logarithmic: bool = False,
 ) -> Markup:
     """Bars whose height is the square root of the count, so that a few records beside many still show.
 
@@ -22,13 +27,18 @@ def distribution(
         edges: Ascending, one more than counts.
         counts: Of what lies between two edges.
         threshold: What is kept lies from the first to the second; None leaves that side open.
+        logarithmic: Ten times as much is equally far everywhere; all edges are above 0.
     """
-    low, high = edges[0], edges[-1]
+
+    def place(value: float) -> float:
+        return math.log10(max(value, edges[0])) if logarithmic else value
+
+    low, high = place(edges[0]), place(edges[-1])
     scale = (_WIDTH - 2 * _MARGIN) / ((high - low) or 1.0)
     most = max(counts, default=0) or 1
 
     def x(value: float) -> float:
-        return _MARGIN + (min(max(value, low), high) - low) * scale
+        return _MARGIN + (min(max(place(value), low), high) - low) * scale
 
     floor = _ABOVE + _HEIGHT
     parts = []
@@ -43,11 +53,11 @@ def distribution(
             )
     parts.append(_line(_MARGIN, floor, _WIDTH - _MARGIN, floor, "var(--rule)"))
     for limit in threshold:
-        if limit is not None and low <= limit <= high:
+        if limit is not None and edges[0] <= limit <= edges[-1]:
             parts.append(_line(x(limit), _ABOVE - 2, x(limit), floor, "var(--ink)", dashed=True))
             parts.append(_text(x(limit), _ABOVE - 5, _short(limit), _anchor(x(limit))))
-    parts.append(_text(_MARGIN, floor + 13, _short(low), "start"))
-    parts.append(_text(_WIDTH - _MARGIN, floor + 13, _short(high), "end"))
+    parts.append(_text(_MARGIN, floor + 13, _short(edges[0]), "start"))
+    parts.append(_text(_WIDTH - _MARGIN, floor + 13, _short(edges[-1]), "end"))
     box = f"0 0 {_WIDTH:.0f} {_ABOVE + _HEIGHT + _BELOW:.0f}"
     return Markup(f'<svg role="img" viewBox="{box}">{"".join(parts)}</svg>')
 

@@ -232,7 +232,7 @@ def judged(corpus: Corpus, removals: list[dict[str, Any]], threshold: float) -> 
         "removed": len(removals),
         "precision": round(float(np.mean([right[r["row"]] >= threshold for r in removals])), 5),
         "partners_that_stay": round(float(np.mean([r["partner_row"] not in gone for r in removals])), 5),
-        "largest_error_of_the_similarity_told": max((abs(r["redundancy"] - right[r["row"]]) for r in near), default=0),
+        "similarities_told_otherwise": sum(abs(r["redundancy"] - right[r["row"]]) > 1e-9 for r in near),
         "chains": {
             "chains": len(corpus.chains),
             "records": len(in_chains),

@@ -1,0 +1,298 @@
+"""Wrong labels: records whose label a model that has not seen them finds improbable, by confident learning.
+
+The probabilities come from the built-in classifier (classify) or are the user's own. They must be out-of-sample: a
+model that was trained on a record gives its label back, right or wrong, and nothing in the numbers shows that.
+Finding never relabels: the suggested label is the finding's value, and what is done about it is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from excise.corpus import Corpus
+from excise.data import classify, confident
+from excise.data.classify import NO_LABEL, Probabilities
+from excise.data.confident import METHODS, Method
+from excise.data.noisy import noisy_table
+from excise.data.threads import Mapped, in_order
+from excise.errors import InputError, SettingError
+from excise.journal import Progress, silent
+
+#: What is measured of each record. `own`, `other`: probabilities of the given and of the suggested label; `counts_as`:
+#: the class it counts as in the confident joint, if any; the flags: which methods pick it; `unjudged`: why not judged.
+MEASURED = pa.schema(
+    [
+        pa.field("given", pa.string()),
+        pa.field("own", pa.float64()),
+        pa.field("suggested", pa.string()),
+        pa.field("other", pa.float64()),
+        pa.field("counts_as", pa.string()),
+        pa.field("joint", pa.bool_(), nullable=False),
+        pa.field("noise_rate", pa.bool_(), nullable=False),
+        pa.field("class_count", pa.bool_(), nullable=False),
+        pa.field("unjudged", pa.string()),
+    ]
+)
+_NOT_TOLD = "no probabilities"
+
+
+@dataclass(frozen=True)
+class LabelsSettings:
+    """Which labels count as wrong.
+
+    Attributes:
+        method: As in `confident.issues` (Northcutt and others 2021): 'joint', 'noise_rate', 'class_count' or 'both'.
+            'both' is the most careful.
+        threshold: Least 1 - p(given label), in [0, 1]; 0.5 leaves all to the method, which picks none below.
+        folds: Of the built-in classifier, from 2 to 50; a class with fewer different records is not judged.
+        seed: Of its deal of records into folds.
+    """
+
+    MEASURED: ClassVar[tuple[str, ...]] = ("folds", "seed")
+
+    method: Method = "both"
+    threshold: float = 0.5
+    folds: int = 5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise SettingError(f"labels.method is {self.method!r}; it must be one of {', '.join(METHODS)}.")
+        if not 0 <= self.threshold <= 1:
+            raise SettingError(f"labels.threshold is {self.threshold}; it must be between 0 and 1.")
+        if not 2 <= self.folds <= 50:
+            raise SettingError(f"labels.folds is {self.folds}; it must be between 2 and 50. 5 is the default.")
+        if self.seed < 0:
+            raise SettingError(f"labels.seed is {self.seed}; it must not be negative.")
+
+
+def measure(
+    corpus: Corpus,
+    settings: LabelsSettings,
+    *,
+    features: NDArray[Any] | None = None,
+    probabilities: Probabilities | None = None,
+    groups: NDArray[np.int64] | None = None,
+    skip: NDArray[np.bool_] | None = None,
+    mapped: Mapped = in_order,
+    progress: Progress = silent,
+) -> pa.Table:
+    """How probable each record's label is.
+
+    Args:
+        corpus: The records, with labels.
+        settings: Folds and seed.
+        features: [own records, d]: judge by these numbers (embeddings, pixels, columns of a table), not by words.
+        probabilities: The user's own, a row a record; no classifier is learned then.
+        groups: int64 [own records]: records of one group are judged by a model that has seen none of them.
+        skip: bool [own records]: those that go already are neither judged nor learned from.
+        mapped: Engine.
+        progress: Told what is done.
+
+    Returns:
+        MEASURED, one row a record from `first_own` on.
+
+    Raises:
+        InputError: No record has a label, or the probabilities do not fit the records or their labels.
+    """
+    given = labels_of(corpus)
+    if given.null_count == len(given) and len(given):
+        raise InputError("no record has a label. Name the field that holds it: --label FIELD.")
+    if probabilities is not None:
+        codes = codes_in(given, probabilities.classes)
+        judged = confident.judged(codes, fitting(probabilities, len(given)).values)
+        why = np.full(len(given), None, object)
+        why[~judged] = _NOT_TOLD
+        why[codes < 0] = NO_LABEL
+        if skip is not None:
+            why[skip], judged = classify.GONE, judged & ~skip
+        return _measured(given, codes, probabilities, judged, why)
+    classes = tuple(sorted(label for label in pc.unique(given).to_pylist() if label is not None))
+    codes = codes_in(given, classes)
+    asked: dict[str, Any] = {"folds": settings.folds, "seed": settings.seed, "groups": groups, "skip": skip}
+    told = (
+        classify.by_words(corpus, codes, classes, **asked, mapped=mapped, progress=progress)
+        if features is None
+        else classify.by_features(features, codes, classes, **asked, progress=progress)
+    )
+    judged = np.array([why is None for why in told.unjudged], np.bool_)
+    return _measured(given, codes, told.probabilities, judged, told.unjudged)
+
+
+def labels_of(corpus: Corpus) -> pa.Array:
+    """The labels of a corpus's own records, string [n]."""
+    return pa.chunked_array([batch["label"] for batch in corpus.own.batches()], pa.string()).combine_chunks()
+
+
+def codes_in(labels: pa.Array, classes: tuple[str, ...]) -> NDArray[np.int64]:
+    """The index of each label in the names of classes; -1 for none.
+
+    Raises:
+        InputError: A label is none of the classes.
+    """
+    codes: NDArray[np.int64] = pc.fill_null(pc.index_in(labels, pa.array(classes, pa.string())), -1).to_numpy()
+    strange = np.flatnonzero((codes < 0) & labels.is_valid().to_numpy(zero_copy_only=False))
+    if len(strange):
+        shown = ", ".join(repr(name) for name in classes[:5]) + (", …" if len(classes) > 5 else "")
+        raise InputError(
+            f"label of record {strange[0]} is {labels[int(strange[0])].as_py()!r}; the probabilities have the classes "
+            f"{shown}. Name each column after its label."
+        )
+    return codes.astype(np.int64)
+
+
+def fitting(probabilities: Probabilities, records: int) -> Probabilities:
+    """The same, if names and shape fit.
+
+    Raises:
+        InputError: Two classes of one name, or another number of columns or rows.
+    """
+    classes, values = probabilities.classes, probabilities.values
+    if len(set(classes)) != len(classes):
+        twice = next(name for name in classes if classes.count(name) > 1)
+        raise InputError(f"the class {twice!r} is named twice in the probabilities; each must be one column.")
+    if values.ndim != 2 or values.shape != (records, len(classes)):
+        raise InputError(
+            f"probabilities have the shape {list(values.shape)}; with {records:,} records and {len(classes)} classes "
+            f"it must be [{records}, {len(classes)}]."
+        )
+    return probabilities
+
+
+def _measured(
+    given: pa.Array,
+    codes: NDArray[np.int64],
+    probabilities: Probabilities,
+    judged: NDArray[np.bool_],
+    why: NDArray[np.object_],
+) -> pa.Table:
+    rows = np.flatnonzero(judged)
+    everyone = len(rows) == len(codes)
+    labels, values = codes[rows], probabilities.values if everyone else probabilities.values[rows]
+    names = pa.array(probabilities.classes, pa.string())
+    other = confident.suggested(labels, values)
+    counts_as = confident.counted(values, confident.thresholds(labels, values))
+    columns: dict[str, Any] = {
+        "own": confident.self_confidence(labels, values),
+        "suggested": _named(names, other),
+        "other": np.where(other < 0, np.nan, values[np.arange(len(rows)), other]) if values.shape[1] else other,
+        "counts_as": _named(names, counts_as),
+        **{name: confident.issues(labels, values, name) for name in ("joint", "noise_rate", "class_count")},
+    }
+    place = np.full(len(codes), -1, np.int64)
+    place[rows] = np.arange(len(rows))
+    where = pa.array(place, mask=~judged)
+    out: dict[str, Any] = {"given": given, "unjudged": pa.array(why.tolist(), pa.string())}
+    for name, column in columns.items():
+        taken = pa.array(column, MEASURED.field(name).type, from_pandas=True).take(where)
+        out[name] = pc.fill_null(taken, False) if taken.type == pa.bool_() else taken
+    return pa.table({name: out[name] for name in MEASURED.names}, schema=MEASURED)
+
+
+def _named(names: pa.Array, codes: NDArray[np.int64]) -> pa.Array:
+    return names.take(pa.array(codes, mask=codes < 0))
+
+
+def judge(measured: pa.Table, corpus: Corpus, settings: LabelsSettings) -> Iterator[pa.Table]:
+    """Records whose label is probably wrong.
+
+    Args:
+        measured: MEASURED.
+        corpus: The records.
+        settings: Method and threshold.
+
+    Yields:
+        FINDINGS of finder 'labels': redundancy is 1 - p(given label), value the suggested label.
+    """
+    flags = (
+        [measured[name].to_numpy() for name in ("noise_rate", "class_count")]
+        if settings.method == "both"
+        else [measured[settings.method].to_numpy()]
+    )
+    own = measured["own"].to_numpy()
+    found = np.flatnonzero(np.logical_and.reduce(flags) & (1 - own >= settings.threshold))
+    some = measured.take(pa.array(found))
+    told = zip(*(some[name].to_pylist() for name in ("given", "own", "suggested", "other")), strict=True)
+    yield noisy_table(
+        corpus,
+        "labels",
+        corpus.first_own + found,
+        1 - own[found],
+        [reason(*one) for one in told],
+        some["suggested"].to_pylist(),
+    )
+
+
+def reason(given: str, own: float, suggested: str, other: float) -> str:
+    """Why a label is probably wrong; probabilities in [0, 1]."""
+    return (
+        f"labelled {given!r}, but a model that has not seen it says {suggested!r} with {_percent(other)} "
+        f"(its own label: {_percent(own)})"
+    )
+
+
+def _percent(probability: float) -> str:
+    percent = 100 * probability
+    return f"{percent:.0f} %" if percent >= 1 else "under 1 %"
+
+
+def summary(measured: pa.Table) -> Mapping[str, Any]:
+    """What the labels look like as a whole.
+
+    Args:
+        measured: MEASURED.
+
+    Returns:
+        Plain values. `classes`: by label `records`, `judged`, `wrong` (estimated number of its labels that are wrong)
+        and `wrong_fraction` of those judged. `confusion`: the pairs with the most estimated errors, most first:
+        `given`, `true`, `records`, and `fraction` of the records truly of that class that bear this label. `wrong`:
+        errors estimated in all. `unjudged`: records by why they were not judged. `agreement`: fraction of the judged
+        whose label is the most probable one; 1 is what a model gives that has seen the labels.
+    """
+    given = measured["given"].combine_chunks()
+    classes = tuple(sorted(label for label in pc.unique(given).to_pylist() if label is not None))
+    rows = np.flatnonzero(measured["unjudged"].is_null().to_numpy())
+    labels = codes_in(given, classes)
+    counts_as = pc.fill_null(pc.index_in(measured["counts_as"], pa.array(classes, pa.string())), -1).to_numpy()
+    table = confident.joint(labels[rows], counts_as[rows].astype(np.int64), len(classes))
+    shares = confident.noise_matrix(table)
+    judged, records = table.sum(1), np.bincount(labels[labels >= 0], minlength=len(classes))
+    wrong = judged - table.diagonal()
+    order = [
+        (given, true)
+        for given, true in np.argwhere(table > 0)[np.argsort(-table[table > 0], kind="stable")].tolist()
+        if given != true
+    ]
+    own, other = (measured[name].to_numpy()[rows] for name in ("own", "other"))
+    reasons = pc.value_counts(measured["unjudged"].combine_chunks().drop_null()).to_pylist()
+    return {
+        "classes": [
+            {
+                "label": name,
+                "records": int(records[index]),
+                "judged": int(judged[index]),
+                "wrong": int(wrong[index]),
+                "wrong_fraction": round(float(wrong[index] / judged[index]), 6) if judged[index] else None,
+            }
+            for index, name in enumerate(classes)
+        ],
+        "confusion": [
+            {
+                "given": classes[given],
+                "true": classes[true],
+                "records": int(table[given, true]),
+                "fraction": round(float(shares[given, true]), 6),
+            }
+            for given, true in order
+        ],
+        "wrong": int(wrong.sum()),
+        "unjudged": {one["values"]: one["counts"] for one in sorted(reasons, key=lambda one: str(one["values"]))},
+        "agreement": round(float((own >= np.nan_to_num(other, nan=0.0)).mean()), 6) if len(rows) else None,
+    }

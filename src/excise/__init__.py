@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Corpus": "excise.corpus",
     "Ledger": "excise.ledger",
+    "augment": "excise.pipeline.augment",
     "clean": "excise.pipeline.clean",
     "compare": "excise.pipeline.compare",
     "compress": "excise.pipeline.compress",
@@ -28,7 +29,7 @@ _HOMES = {
     "run": "excise.pipeline.run",
 }
 
-__all__ = ["Corpus", "Ledger", "clean", "compare", "compress", "demo", "explain", "load", "restore", "run"]
+__all__ = ["Corpus", "Ledger", "augment", "clean", "compare", "compress", "demo", "explain", "load", "restore", "run"]
 
 
 def __getattr__(name: str) -> Any:

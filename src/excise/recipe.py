@@ -17,10 +17,21 @@ from typing import Annotated, Any, Literal, TypeAlias
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from excise.data.augment import operations
 from excise.data.contamination import ContaminationSettings
+from excise.data.language import LanguageSettings
+from excise.data.lines import LinesSettings
 from excise.data.near import NearSettings
+from excise.data.outliers import OutliersSettings
+from excise.data.pii import PiiSettings
+from excise.data.rules import RulesSettings
+from excise.data.semantic import SemanticSettings
+from excise.data.substrings import SubstringsSettings
 from excise.errors import InputError, OutputError, SettingError
 from excise.evidence import goals
+
+#: Settings of stages that are paths.
+PATHS = ("data", "model", "before", "after", "against", "index", "encoder", "vectors", "cache")
 
 #: Deepest nesting of a recipe's YAML; far more than a recipe has, far less than Python can follow.
 _DEEPEST = 20
@@ -63,14 +74,22 @@ class Finder:
 
 
 _COPIES = ("drop", "weigh", "note")
-_ALONE = ("drop", "note")
+_ALONE = ("drop", "weigh", "note")
+_PARTS = ("cut", "drop", "note")
 
 #: The finders by name, in the order in which they run.
 FINDERS: dict[str, Finder] = {
     "exact": Finder(None, _COPIES, "same text"),
     "normalised": Finder(None, _COPIES, "same but for case, white space, Unicode form"),
     "contaminated": Finder(ContaminationSettings, _ALONE, "holds an evaluation item"),
+    "quality": Finder(RulesSettings, _ALONE, "breaks a rule of quality"),
+    "language": Finder(LanguageSettings, _ALONE, "in another language"),
+    "outliers": Finder(OutliersSettings, _ALONE, "unlike all others"),
     "near": Finder(NearSettings, _COPIES, "nearly the same"),
+    "semantic": Finder(SemanticSettings, _COPIES, "nearly the same in what it says"),
+    "lines": Finder(LinesSettings, _PARTS, "lines that many records hold"),
+    "substrings": Finder(SubstringsSettings, _PARTS, "long passages that another record holds"),
+    "pii": Finder(PiiSettings, ("mask", *_PARTS), "personal data"),
 }
 
 
@@ -145,9 +164,47 @@ class Clean(_Stage):
     keep: str = Field("first", description="Who of a cluster stays: first, last, longest, shortest, highest:FIELD, ...")
     within: bool = Field(False, description="Compare only records of one label.")
     per_cluster: int = Field(1, ge=1, description="Records of a cluster that stay.")
+    against: Paths | None = Field(None, description="Data only compared with: earlier data or evaluation sets.")
+    against_text: str | None = Field(None, description="Field or template of those; as text if absent.")
+    index: str | None = Field(None, description="Folder with the records that earlier runs kept.")
+    features: list[str] = Field([], description="Numeric fields for outliers, labels and values, or auto.")
+    encoder: str | None = Field(None, description="Folder of a model that makes vectors of texts.")
+    vectors: str | None = Field(None, description="A .npy file with vectors, a row a record.")
+    cache: str | None = Field(None, description="Folder where measurements are kept.")
+    engine: Literal["local", "ray"] = Field("local", description="Where the work is done.")
     restore: Literal["bytes", "content"] = Field("bytes", description="What can be restored, at what price.")
     corrupt: Literal["stop", "reject"] = Field("stop", description="What to do with records that cannot be read.")
     allow_large: bool = Field(False, description="Do not stop where a source loses more than half.")
+
+
+def _operation(text: str) -> str:
+    operations.parse(text)
+    return text
+
+
+class Augment(_Stage):
+    """Add changed copies of records to a corpus (the command `augment`)."""
+
+    kind: Literal["augment"]
+    data: Paths = Field(description="Files, a directory or a glob.")
+    op: list[Annotated[str, AfterValidator(_operation)]] = Field(
+        min_length=1, description="Operations NAME=RATE, such as keyboard=0.05; + joins several."
+    )
+    copies: int | None = Field(None, ge=1, description="Added records a chosen record and operation; 1 if absent.")
+    share: float = Field(1.0, gt=0, le=1, description="Fraction of the records that are chosen.")
+    balance: str | None = Field(
+        None, description="FIELD or FIELD=SHARE: copies until each class has that share of the largest."
+    )
+    text: str | None = Field(None, description="The field that is changed; detected if absent.")
+    label: str | None = Field(None, description="Field with labels, to count by.")
+    id: str | None = Field(None, description="Field with the user's own ids.")
+    protect: list[Literal["urls", "numbers", "code", "masks"]] = Field(
+        ["urls", "numbers", "code", "masks"], description="What is never changed."
+    )
+    mask_token: str = Field("<mask>", description="What the operation mask puts in.")
+    held_out: bool = Field(False, description="Augment files that look like test sets by their names as well.")
+    marks: bool = Field(True, description="Add augmented_from and augmentation to copies, where their format can.")
+    corrupt: Literal["stop", "reject"] = Field("stop", description="What to do with records that cannot be read.")
 
 
 class Split(_Stage):
@@ -256,7 +313,7 @@ class Compare(_Stage):
 
 
 Stage: TypeAlias = Annotated[
-    Gather | Clean | Split | Pretrain | Compress | Compare,
+    Gather | Clean | Augment | Split | Pretrain | Compress | Compare,
     Field(discriminator="kind"),
 ]
 
@@ -411,7 +468,7 @@ def _told(error: Any, root: yaml.Node, where: str) -> tuple[str, str, int]:
 
 
 def _models() -> tuple[type[_Stage], ...]:
-    return (Gather, Clean, Split, Pretrain, Compress, Compare)
+    return (Gather, Clean, Augment, Split, Pretrain, Compress, Compare)
 
 
 def _line(node: yaml.Node, location: list[int | str]) -> int:
@@ -438,7 +495,7 @@ def _check_names(recipe: Recipe, root: yaml.Node, where: str) -> None:
         if name in seen:
             line = _line(root, ["stages", index, "name"])
             raise InputError(f"stages[{index}]: two stages are called {name!r}; give one another name", where, line)
-        for key in ("data", "model", "before", "after"):
+        for key in PATHS:
             values = getattr(stage, key, None)
             for value in [values] if isinstance(values, str) else values or []:
                 for used in references(value):

@@ -63,6 +63,19 @@ def clean(
         Path | None,
         typer.Option("--index", help="Folder with the records that earlier runs kept; this run's are added to it."),
     ] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(
+            "--features", help="Numeric fields for outliers, labels and values, with commas; or auto for all."
+        ),
+    ] = None,
+    encoder: Annotated[
+        Path | None,
+        typer.Option("--encoder", help="Folder of a model that makes vectors of texts, in place of TF-IDF."),
+    ] = None,
+    vectors: Annotated[
+        Path | None, typer.Option("--vectors", help="A .npy file with vectors of your own, a row a record.")
+    ] = None,
     cache: Annotated[
         Path | None,
         typer.Option("--cache", help="Folder where measurements are kept, so that other thresholds cost little."),
@@ -118,7 +131,7 @@ def clean(
             on=on,
             id=id_,
             label=label,
-            finders=[name.strip() for name in finders.split(",") if name.strip()],
+            finders=_listed(finders),
             threshold=threshold,
             settings=_settings(set_ or []),
             actions=dict(_parted(given, "--action", "FINDER=ACTION") for given in action or []),
@@ -128,6 +141,9 @@ def clean(
             against=against or None,
             against_text=against_text,
             index=index,
+            features=_listed(features),
+            encoder=encoder,
+            vectors=vectors,
             cache=cache,
             engine=engine,
             restore=restore,  # type: ignore[arg-type]  # checked by the verb
@@ -141,6 +157,10 @@ def clean(
         typer.echo(json.dumps(result.as_dict(), indent=1, ensure_ascii=False))
     else:
         _show(result)
+
+
+def _listed(given: str | None) -> list[str]:
+    return [name.strip() for name in (given or "").split(",") if name.strip()]
 
 
 def _settings(given: list[str]) -> dict[str, dict[str, str]]:

@@ -15,7 +15,7 @@ from excise.adapters.files.read import Step, read
 from excise.corpus import Corpus
 from excise.data.sketches import Sketch, kept
 from excise.data.threads import Mapped, in_order
-from excise.journal import Progress, digest_of, written_aside
+from excise.journal import Progress, digest_of, fingerprint_of, written_aside
 from excise.pipeline.index import Index
 
 
@@ -28,6 +28,8 @@ class Beside:
         against_text: Field or template of those; detected if None.
         index: Records that earlier runs kept.
         like: Files with texts of the wanted kind.
+        encoder: Folder of a model that makes vectors of texts; None makes them from words.
+        vectors: A .npy file with the user's own vectors.
         cache: Folder for what is measured, kept after the run; None keeps it for the run only.
         mapped: Engine.
     """
@@ -36,6 +38,8 @@ class Beside:
     against_text: str | None = None
     index: Index | None = None
     like: Inputs | None = None
+    encoder: Path | None = None
+    vectors: Path | None = None
     cache: Path | None = None
     mapped: Mapped = in_order
 
@@ -46,6 +50,8 @@ class Beside:
             "against_text": self.against_text,
             "index": [] if self.index is None else [segment["run"] for segment in self.index.segments],
             "like": _named(self.like),
+            "encoder": None if self.encoder is None else fingerprint_of(self.encoder),
+            "vectors": None if self.vectors is None else fingerprint_of(self.vectors),
         }
 
 
@@ -96,6 +102,7 @@ class Measured:
             *(self._home / "sources" / key for key in self._keys[len(segments) :]),
         ]
         self.sketch: Sketch | None = kept(self.folders) if self._keep_sketches else None
+        self.tables: dict[str, pa.Table] = {}
 
     def path(self, name: str, depends: Mapping[str, Any], make: Callable[[Path], None]) -> Path:
         """A file that is made once.
@@ -112,7 +119,7 @@ class Measured:
         return path
 
     def table(self, name: str, depends: Mapping[str, Any], make: Callable[[], pa.Table]) -> pa.Table:
-        """A table that is made once."""
+        """A table that is made once; it is also in `tables` from then on."""
 
         def write(path: Path) -> None:
             table = make()
@@ -120,4 +127,5 @@ class Measured:
                 sink.write_table(table)
 
         with pa.memory_map(str(self.path(f"{name}.arrow", depends, write))) as mapped:
-            return pa.ipc.open_file(mapped).read_all()
+            self.tables[name] = pa.ipc.open_file(mapped).read_all()
+        return self.tables[name]

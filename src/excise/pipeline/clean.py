@@ -7,7 +7,7 @@ import os
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -85,6 +85,9 @@ def clean(
     against: str | Path | Sequence[str | Path] | None = None,
     against_text: str | None = None,
     index: str | Path | None = None,
+    features: Sequence[str] = (),
+    encoder: str | Path | None = None,
+    vectors: str | Path | None = None,
     cache: str | Path | None = None,
     engine: str = "local",
     restore: Literal["bytes", "content"] = "bytes",
@@ -113,6 +116,10 @@ def clean(
         against: Data that are only compared with: earlier data, or evaluation sets for the finder 'contaminated'.
         against_text: Field or template of those; `text` or `on` if None, detected if those are None too.
         index: Folder with the records that earlier runs kept; what this run keeps is added to it.
+        features: Numeric fields for the finders that look at numbers, or 'auto' for all there are; else those look at
+            vectors of the texts.
+        encoder: Folder of a model that makes those vectors: a transformers encoder, or a table of token vectors.
+        vectors: A .npy file with such vectors, a row a record; references and then data.
         cache: Folder where what is measured is kept, so that a run with other thresholds does not measure it again.
         engine: 'local', all cores of this machine; or 'ray', the cluster that RAY_ADDRESS names, or a local one.
         restore: 'bytes': the original comes back bit for bit; 'content': its records do, and compressed files cost
@@ -144,12 +151,14 @@ def clean(
         restore=restore,
         corrupt=corrupt,
     )
-    fields = Fields(text, on, id, label)
+    fields = Fields(text, on, id, label, choices.order_field, tuple(features))
     with contextlib.ExitStack() as stack:
         beside = Beside(
             against=None if against is None else under("against", find(against, progress=progress)),
             against_text=against_text or text or on,
             index=None if index is None else stack.enter_context(Index(Path(index), choices, {"text": text, "on": on})),
+            encoder=None if encoder is None else Path(encoder),
+            vectors=None if vectors is None else Path(vectors),
             cache=None if cache is None else Path(cache),
             mapped=_engine(engine),
         )
@@ -190,7 +199,7 @@ def _cleaned(
         "inputs": {one.name: one.fingerprint for one in inputs.files},
         "folder": inputs.folder,
         **choices.as_dict(),
-        **{name: getattr(fields, name) for name in ("text", "on", "id", "label")},
+        **asdict(fields),
     }
     run = digest_of(fingerprint)
     if beside.index is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,24 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from excise.corpus import Corpus
-from excise.data import contamination, exact, keep, near
+from excise.data import (
+    contamination,
+    exact,
+    keep,
+    language,
+    lines,
+    near,
+    outliers,
+    pii,
+    rules,
+    semantic,
+    substrings,
+)
+from excise.data.outliers import OutliersSettings
 from excise.data.threads import Mapped
 from excise.journal import Progress
 from excise.pipeline.beside import Measured
+from excise.pipeline.material import Material
 
 
 @dataclass(frozen=True)
@@ -31,6 +46,7 @@ class Search:
         group: int64 [records]: only records of one group are compared; None compares all.
         folder: For what is spilled.
         measured: What is measured, made once.
+        material: What several finders need.
         mapped: Engine.
         progress: Told what goes on.
     """
@@ -43,6 +59,7 @@ class Search:
     group: NDArray[np.int64] | None
     folder: Path
     measured: Measured
+    material: Material
     mapped: Mapped
     progress: Progress
 
@@ -92,10 +109,74 @@ def _contaminated(search: Search) -> Iterator[pa.Table]:
     return contamination.find(search.corpus, search.settings, mapped=search.mapped, progress=search.progress)
 
 
+def _semantic(search: Search) -> Iterator[pa.Table]:
+    return semantic.find(
+        search.corpus,
+        search.settings,
+        search.material.vectors(),
+        rank=search.rank,
+        skip=search.gone(),
+        group=search.group,
+        progress=search.progress,
+    )
+
+
+def _lines(search: Search) -> Iterator[pa.Table]:
+    return lines.find(search.corpus, search.settings, **_in_parts(search))
+
+
+def _substrings(search: Search) -> Iterator[pa.Table]:
+    return substrings.find(search.corpus, search.settings, **_in_parts(search))
+
+
+def _in_parts(search: Search) -> dict[str, Any]:
+    """A part may be cut only if the record that keeps it stays."""
+    shared = {"folder": search.folder, "mapped": search.mapped, "progress": search.progress}
+    return {"skip": search.gone(), **shared}
+
+
+def _pii(search: Search) -> Iterator[pa.Table]:
+    return pii.find(search.corpus, search.settings, mapped=search.mapped, progress=search.progress)
+
+
+def _measured(search: Search, name: str, measure: Callable[..., pa.Table], **more: Any) -> pa.Table:
+    """What a finder measures of each record, whatever its thresholds."""
+    depends = {field: getattr(search.settings, field) for field in search.settings.MEASURED}
+    return search.measured.table(
+        name, {**depends, **more}, lambda: measure(search.corpus, search.settings, progress=search.progress)
+    )
+
+
+def _quality(search: Search) -> Iterator[pa.Table]:
+    found = _measured(search, "quality", partial(rules.measure, mapped=search.mapped))
+    return rules.judge(found, search.corpus, search.settings)
+
+
+def _language(search: Search) -> Iterator[pa.Table]:
+    found = _measured(search, "language", partial(language.measure, mapped=search.mapped))
+    return language.judge(found, search.corpus, search.settings)
+
+
+def _outliers(search: Search) -> Iterator[pa.Table]:
+    def measure(corpus: Corpus, settings: OutliersSettings, progress: Progress) -> pa.Table:
+        values, names = search.material.rows()
+        return outliers.measure(corpus, settings, values, names=names, progress=progress)
+
+    found = _measured(search, "outliers", measure, **search.material.told())
+    return outliers.judge(found, search.corpus, search.settings)
+
+
 #: The finders by name; recipe.FINDERS says in which order they run.
 FINDERS: dict[str, Callable[[Search], Iterator[pa.Table]]] = {
     "exact": _exact,
     "normalised": _normalised,
-    "near": _near,
     "contaminated": _contaminated,
+    "quality": _quality,
+    "language": _language,
+    "outliers": _outliers,
+    "near": _near,
+    "semantic": _semantic,
+    "lines": _lines,
+    "substrings": _substrings,
+    "pii": _pii,
 }

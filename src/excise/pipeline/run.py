@@ -20,13 +20,11 @@ from excise.adapters.files.find import find, shown
 from excise.errors import InputError, OutputError, RunError
 from excise.evidence import report
 from excise.journal import Journal, Progress, fingerprint_of, silent, write_json, written_aside
-from excise.recipe import Recipe, Stage, load, references
+from excise.recipe import PATHS, Recipe, Stage, load, references
 
 #: From a stage's kind to the module whose function of the same name does it.
-STAGES = {kind: f"excise.pipeline.{kind}" for kind in ("gather", "clean", "split", "pretrain", "compress", "compare")}
-
-#: Settings of stages that are paths.
-_PATHS = ("data", "model", "before", "after")
+_KINDS = ("gather", "clean", "augment", "split", "pretrain", "compress", "compare")
+STAGES = {kind: f"excise.pipeline.{kind}" for kind in _KINDS}
 
 #: A model that may lie on the hub.
 _HUB = re.compile(r"\w[\w.-]*/[\w.-]+")
@@ -156,7 +154,7 @@ def _perform(stage: Stage, folder: Path, home: Path, seed: int, journal: Journal
 
 def _with_paths(settings: dict[str, Any], change: Callable[[str], str]) -> dict[str, Any]:
     """A stage's settings, every path in them changed."""
-    for key in _PATHS:
+    for key in PATHS:
         value = settings.get(key)
         if value is not None:
             settings[key] = change(value) if isinstance(value, str) else [change(path) for path in value]
@@ -197,7 +195,7 @@ def _inputs(recipe: Recipe, home: Path, out: Path, progress: Progress) -> tuple[
     places: list[Path] = []
     once = functools.cache(fingerprint_of)  # a model is compressed, and compared with
     for name, stage in recipe.named():
-        for key in _PATHS:
+        for key in PATHS:
             value = getattr(stage, key, None)
             listed = [p for p in ([value] if isinstance(value, str) else value or ()) if not references(p)]
             outside = [home / path for path in listed if key == "data" or not _on_hub(path, home)]

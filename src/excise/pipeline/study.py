@@ -23,6 +23,7 @@ from excise.ledger import DECISIONS
 from excise.pipeline.beside import Beside, Measured, with_references
 from excise.pipeline.choices import Choices
 from excise.pipeline.finders import FINDERS, Search
+from excise.pipeline.material import Material
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ def study(
     reading = read(inputs, folder / "views", fields, corrupt=choices.corrupt, step=step, progress=progress)
     corpus = with_references(reading.corpus, beside, folder, step, progress)
     measured = Measured(corpus, beside, fields, folder)
+    material = Material(reading, corpus, beside, measured, progress)
     path = folder / "decisions.arrow"
     rank = keep.ranks(corpus, choices.keep)
     group = _labels(corpus) if choices.within else None
@@ -109,7 +111,17 @@ def study(
     for name in choices.finders:
         out = decide.out_already(findings, len(corpus), choices.actions)
         search = Search(
-            corpus, choices.settings[name], findings, out, rank, group, folder, measured, beside.mapped, progress
+            corpus,
+            choices.settings[name],
+            findings,
+            out,
+            rank,
+            group,
+            folder,
+            measured,
+            material,
+            beside.mapped,
+            progress,
         )
         findings = pa.concat_tables([findings, _found(name, search, step)])
 

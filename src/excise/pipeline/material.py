@@ -1,0 +1,79 @@
+"""material: what several finders need of a corpus, made when the first of them asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from excise.adapters.files.read import Reading
+from excise.corpus import Corpus
+from excise.data import embed
+from excise.journal import Progress, digest_of, fingerprint_of
+from excise.pipeline.beside import Beside, Measured
+
+
+class Material:
+    """Vectors and numbers of a corpus.
+
+    Args:
+        reading: The records to clean, as they were read.
+        corpus: They, with their references.
+        beside: What was brought.
+        measured: Where it is kept.
+        progress: Told what goes on.
+    """
+
+    def __init__(
+        self, reading: Reading, corpus: Corpus, beside: Beside, measured: Measured, progress: Progress
+    ) -> None:
+        self._reading, self._corpus, self._beside, self._measured = reading, corpus, beside, measured
+        self._progress = progress
+
+    def vectors(self) -> NDArray[np.float32]:
+        """Vectors of the texts, float32 [records, d], of length 1.
+
+        Raises:
+            MissingExtraError: What makes them is not installed.
+            InputError: A model or file of vectors that cannot be used.
+        """
+        corpus, progress = self._corpus, self._progress
+        given, model = self._beside.vectors, self._beside.encoder
+        settings = embed.EmbedSettings()
+
+        def make(path: Path) -> None:
+            if given is not None:
+                embed.loaded(given, path, len(corpus))
+            elif model is not None:
+                from excise.adapters.encoder import encoder
+
+                embed.vectors(corpus, path, settings, encoder=encoder(model), progress=progress)
+            else:
+                embed.vectors(corpus, path, settings, mapped=self._beside.mapped, progress=progress)
+
+        source = given or model
+        depends = asdict(settings) if source is None else {"from": fingerprint_of(source)}
+        path = self._measured.path("vectors.npy", depends, make)
+        found: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
+        return found
+
+    def numbers(self) -> tuple[NDArray[np.float32], Sequence[str]] | None:
+        """Numeric fields, float32 [own records, d], and their names; None where none were asked for."""
+        return self._reading.features() if self._reading.fields.features else None
+
+    def rows(self) -> tuple[NDArray[np.float32], Sequence[str] | None]:
+        """Numeric fields and their names where they were asked for, else vectors of the own texts."""
+        found = self.numbers()
+        return found if found is not None else (self.vectors()[self._corpus.first_own :], None)
+
+    def told(self) -> dict[str, Any]:
+        """What `rows` depends on beside the corpus, in plain values."""
+        source = self._beside.vectors or self._beside.encoder
+        return {
+            "features": list(self._reading.fields.features),
+            "vectors": None if source is None else digest_of(fingerprint_of(source)),
+        }

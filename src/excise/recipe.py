@@ -31,7 +31,7 @@ from excise.errors import InputError, OutputError, SettingError
 from excise.evidence import goals
 
 #: Settings of stages that are paths.
-PATHS = ("data", "model", "before", "after", "against", "index", "encoder", "vectors", "cache")
+PATHS = ("data", "model", "before", "after", "against", "index", "encoder", "vectors", "review", "apply", "cache")
 
 #: Deepest nesting of a recipe's YAML; far more than a recipe has, far less than Python can follow.
 _DEEPEST = 20
@@ -170,6 +170,8 @@ class Clean(_Stage):
     features: list[str] = Field([], description="Numeric fields for outliers, labels and values, or auto.")
     encoder: str | None = Field(None, description="Folder of a model that makes vectors of texts.")
     vectors: str | None = Field(None, description="A .npy file with vectors, a row a record.")
+    review: str | None = Field(None, description="A csv to write what is proposed to.")
+    apply: str | None = Field(None, description="Such a csv with a person's decisions.")
     cache: str | None = Field(None, description="Folder where measurements are kept.")
     engine: Literal["local", "ray"] = Field("local", description="Where the work is done.")
     restore: Literal["bytes", "content"] = Field("bytes", description="What can be restored, at what price.")

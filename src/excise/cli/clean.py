@@ -76,6 +76,11 @@ def clean(
     vectors: Annotated[
         Path | None, typer.Option("--vectors", help="A .npy file with vectors of your own, a row a record.")
     ] = None,
+    review: Annotated[
+        Path | None,
+        typer.Option("--review", help="Write what is proposed to a csv with an empty column for your decisions."),
+    ] = None,
+    apply: Annotated[Path | None, typer.Option("--apply", help="Follow such a csv with your decisions in it.")] = None,
     cache: Annotated[
         Path | None,
         typer.Option("--cache", help="Folder where measurements are kept, so that other thresholds cost little."),
@@ -121,7 +126,7 @@ def clean(
     from excise.errors import SettingError
     from excise.pipeline.clean import clean as verb
 
-    if out is None and not dry_run:
+    if out is None and not dry_run and review is None:
         raise SettingError("--out is not given; name the folder to make, or give --dry-run to write nothing.")
     with bars() as progress:
         result = verb(
@@ -144,6 +149,8 @@ def clean(
             features=_listed(features),
             encoder=encoder,
             vectors=vectors,
+            review=review,
+            apply=apply,
             cache=cache,
             engine=engine,
             restore=restore,  # type: ignore[arg-type]  # checked by the verb
@@ -156,7 +163,7 @@ def clean(
     if as_json:
         typer.echo(json.dumps(result.as_dict(), indent=1, ensure_ascii=False))
     else:
-        _show(result)
+        _show(result, review)
 
 
 def _listed(given: str | None) -> list[str]:
@@ -182,7 +189,7 @@ def _parted(given: str, option: str, form: str, by: str = "=") -> tuple[str, str
     return name.strip(), value.strip()
 
 
-def _show(result: CleanResult) -> None:
+def _show(result: CleanResult, review: Path | None) -> None:
     """Counts, warnings, and where things are, on stdout."""
     from rich.console import Console
     from rich.markup import escape
@@ -208,7 +215,8 @@ def _show(result: CleanResult) -> None:
     for pair in evidence["pairs"][:3]:
         console.print(f"{escape(pair['id'])} {escape(pair['reason'])}", soft_wrap=True)
     if result.out is None:
-        console.print("\nDry run: nothing was written.")
+        told = "Dry run: nothing was written." if review is None else f"To decide on: {escape(str(review))}"
+        console.print(f"\n{told}", soft_wrap=True)
         return
     price = evidence["price"]
     if price["originals_bytes"]:

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from excise.corpus import Corpus
 from excise.data import keep, text
-from excise.data.matches import EQUALITIES, reason
+from excise.data.matches import EQUALITIES, SIMILAR, reason
 from excise.finding import FINDINGS
 from excise.ledger import DECISIONS
 
 #: What can be done about a finding. `note` only reports it.
 ACTIONS = ("drop", "cut", "mask", "relabel", "weigh", "note")
 #: Finders whose findings are pairs: a record goes for one that stays. Those of all others stand for themselves.
-PAIRED = (*EQUALITIES, "near", "semantic")
+PAIRED = (*EQUALITIES, *SIMILAR)
 #: What the reason of a removal ends with where the two records are labelled differently.
 DISAGREE = "; labels disagree: "
 

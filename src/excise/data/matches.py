@@ -13,6 +13,8 @@ from excise.finding import FINDINGS
 
 #: Finders whose match is an equality, strictest first: each is contained in the next, and all are transitive.
 EQUALITIES = ("exact", "normalised")
+#: Finders whose match rests on a threshold.
+SIMILAR = ("near", "semantic")
 
 
 def reason(finder: str, redundancy: float, partner: str) -> str:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from excise.corpus import Corpus
-from excise.data.matches import EQUALITIES
+from excise.data.matches import EQUALITIES, SIMILAR
 
 #: A source may lose this fraction before it is named; one cluster may hold this fraction of the corpus.
 SOURCE_LOSS, CLUSTER_SHARE = 0.5, 0.01
@@ -38,13 +38,15 @@ def guard(decisions: pa.Table, corpus: Corpus, blank: Sequence[int]) -> Rails:
 
     Returns:
         Warnings, and a reason to stop where more than half of a source of 1,000 records or more goes for near
-        duplicates, which rest on a threshold, or for having no text. Other equal texts never stop a run.
+        duplicates, which rest on a threshold, or for having no text. Other equal texts never stop a run, nor do
+        finders that are asked for because of what they remove.
     """
+    found, decisions = decisions.num_rows, decisions.filter(pc.equal(decisions["action"], "drop"))
     warnings: list[str] = []
     stops: list[str] = []
-    if decisions.num_rows == 0 and len(corpus):
+    if found == 0 and len(corpus):
         warnings.append("Nothing was found: no record repeats another. Check that the text field is the right one.")
-    nearly = pc.invert(pc.is_in(decisions["finder"], pa.array(EQUALITIES)))
+    nearly = pc.is_in(decisions["finder"], pa.array(SIMILAR))
     counts, counts_near = _counts(decisions["source"]), _counts(decisions["source"].filter(nearly))
     for source, without in zip(corpus.sources, blank, strict=True):
         lost, lost_near = counts.get(source.name, 0), counts_near.get(source.name, 0)
@@ -55,7 +57,8 @@ def guard(decisions: pa.Table, corpus: Corpus, blank: Sequence[int]) -> Rails:
             stops.append(f"near duplicates are {lost_near:,} of the {source.records:,} records of {source.name}")
         if source.records >= SOURCE_RECORDS and min(without, lost) > SOURCE_LOSS * source.records:
             stops.append(f"{without:,} of the {source.records:,} records of {source.name} have an empty text")
-    large = _counts(decisions["partner"], above=max(CLUSTER_SHARE * len(corpus), CLUSTER_RECORDS) - 1)
+    paired = pc.is_in(decisions["finder"], pa.array([*EQUALITIES, *SIMILAR]))
+    large = _counts(decisions["partner"].filter(paired), above=max(CLUSTER_SHARE * len(corpus), CLUSTER_RECORDS) - 1)
     for partner, followers in sorted(large.items(), key=lambda item: (-item[1], item[0]))[:5]:
         warnings.append(f"{followers:,} records go in favour of {partner}: more than 1 % of the corpus in one cluster.")
     stop = None

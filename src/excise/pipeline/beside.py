@@ -30,6 +30,8 @@ class Beside:
         like: Files with texts of the wanted kind.
         encoder: Folder of a model that makes vectors of texts; None makes them from words.
         vectors: A .npy file with the user's own vectors.
+        review: File to write proposals to, for a person to decide on.
+        apply: Such a file with decisions.
         cache: Folder for what is measured, kept after the run; None keeps it for the run only.
         mapped: Engine.
     """
@@ -40,6 +42,8 @@ class Beside:
     like: Inputs | None = None
     encoder: Path | None = None
     vectors: Path | None = None
+    review: Path | None = None
+    apply: Path | None = None
     cache: Path | None = None
     mapped: Mapped = in_order
 
@@ -52,6 +56,7 @@ class Beside:
             "like": _named(self.like),
             "encoder": None if self.encoder is None else fingerprint_of(self.encoder),
             "vectors": None if self.vectors is None else fingerprint_of(self.vectors),
+            "apply": None if self.apply is None else fingerprint_of(self.apply),
         }
 
 

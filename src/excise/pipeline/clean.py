@@ -22,7 +22,7 @@ from excise.adapters.files.read import just_do
 from excise.adapters.files.write import write_source
 from excise.corpus import Source
 from excise.data.threads import Mapped, in_order
-from excise.errors import GuardRailError, SettingError, UserError
+from excise.errors import GuardRailError, InputError, SettingError, UserError
 from excise.evidence import report
 from excise.journal import Journal, Progress, digest_of, silent, write_json, written_aside
 from excise.ledger import write_decisions, write_sources
@@ -88,6 +88,8 @@ def clean(
     features: Sequence[str] = (),
     encoder: str | Path | None = None,
     vectors: str | Path | None = None,
+    review: str | Path | None = None,
+    apply: str | Path | None = None,
     cache: str | Path | None = None,
     engine: str = "local",
     restore: Literal["bytes", "content"] = "bytes",
@@ -120,6 +122,9 @@ def clean(
             vectors of the texts.
         encoder: Folder of a model that makes those vectors: a transformers encoder, or a table of token vectors.
         vectors: A .npy file with such vectors, a row a record; references and then data.
+        review: A csv file to write what is proposed to, with an empty column for a person's decisions; without `out`
+            that is all that is written.
+        apply: Such a file with decisions; they go before what Excise would do, and are kept in the ledger.
         cache: Folder where what is measured is kept, so that a run with other thresholds does not measure it again.
         engine: 'local', all cores of this machine; or 'ray', the cluster that RAY_ADDRESS names, or a local one.
         restore: 'bytes': the original comes back bit for bit; 'content': its records do, and compressed files cost
@@ -157,16 +162,24 @@ def clean(
             against=None if against is None else under("against", find(against, progress=progress)),
             against_text=against_text or text or on,
             index=None if index is None else stack.enter_context(Index(Path(index), choices, {"text": text, "on": on})),
-            encoder=None if encoder is None else Path(encoder),
-            vectors=None if vectors is None else Path(vectors),
+            encoder=_existing(encoder),
+            vectors=_existing(vectors),
+            review=None if review is None else Path(review),
+            apply=_existing(apply),
             cache=None if cache is None else Path(cache),
             mapped=_engine(engine),
         )
-        if dry_run:
+        if dry_run or (out is None and review is not None):
             return _only_studied(data, fields, choices, beside, progress)
         if out is None:
             raise SettingError("out is not given; name the folder to make, or ask for a dry run.")
         return _cleaned(data, Path(out), fields, choices, beside, allow_large, overwrite, progress)
+
+
+def _existing(path: str | Path | None) -> Path | None:
+    if path is not None and not Path(path).exists():
+        raise InputError("no such file or directory", path)
+    return None if path is None else Path(path)
 
 
 def _only_studied(

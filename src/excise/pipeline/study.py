@@ -11,11 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from excise.adapters import review_file
 from excise.adapters.files.find import Inputs
 from excise.adapters.files.layouts import Fields
 from excise.adapters.files.read import Reading, Step, numbered, read
 from excise.corpus import Corpus
-from excise.data import decide, keep, rails
+from excise.data import decide, keep, rails, review, review_form
 from excise.errors import SettingError
 from excise.finding import FINDINGS
 from excise.journal import Progress, written_aside
@@ -126,13 +127,21 @@ def study(
         findings = pa.concat_tables([findings, _found(name, search, step)])
 
     def work() -> None:
-        decided = decide.decide(findings, corpus, rank, choices.actions, choices.per_cluster)
+        how = (rank, choices.actions, choices.per_cluster)
+        if beside.apply is None:
+            decided = decide.decide(findings, corpus, *how)
+        else:
+            reviewed = review_form.checked(review_file.read(beside.apply), corpus, str(beside.apply))
+            decided = review.apply(findings, reviewed, corpus, beside.apply.name, *how)
         _write(path, DECISIONS, [decided])
 
     step("decide", work, [path])
     decided = _read(path)
     _refuse_what_cannot_be_changed(reading, decided)
     checked = rails.guard(decided, reading.corpus, [content.blank for content in reading.contents])
+    if beside.review is not None:
+        thresholds = {name: getattr(chosen, "threshold", None) or 0.0 for name, chosen in choices.settings.items()}
+        review_file.write(beside.review, review_form.proposals(decided, corpus, thresholds))
     warnings, told = tuple(checked.warnings), _with_rejects(reading, decided)
     return Study(reading, corpus, measured, choices, findings, told, warnings, checked.stop)
 

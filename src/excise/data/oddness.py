@@ -62,7 +62,9 @@ class Scale:
         """The scale of a matrix [n, d]; NaN and infinities are left out."""
         some = np.asarray(values[_sample(np.arange(len(values)), _LEARNED, seed)], np.float64)
         some = np.where(np.isfinite(some), some, np.nan)
-        columns = np.flatnonzero(np.isfinite(some).any(axis=0)) if len(some) else np.zeros(0, np.int64)
+        columns = np.flatnonzero(np.isfinite(some).any(axis=0))
+        if not len(columns):
+            return cls(columns, np.zeros(0), np.zeros(0))
         low, centre, high = np.nanpercentile(some[:, columns], (10, 50, 90), axis=0)
         spread = np.where(high > low, (high - low) / _NORMAL, np.nanstd(some[:, columns], axis=0))
         varied = spread > 1e-12 * np.abs(centre)  # rounding makes a constant column vary
@@ -90,10 +92,16 @@ def blocks(rows: int) -> Iterator[slice]:
         yield slice(at, min(at + _BLOCK, rows))
 
 
-def distances(rows: Vectors, others: Vectors) -> Vectors:
-    """Euclidean, [rows, others]."""
-    squares = np.einsum("ij,ij->i", rows, rows)[:, None] + np.einsum("ij,ij->i", others, others)
-    found: Vectors = np.sqrt(np.maximum(squares - 2 * rows @ others.T, 0))
+def squares(rows: Vectors, others: Vectors) -> Vectors:
+    """Squared Euclidean distances [rows, others], less the square of each row's length; off by rounding."""
+    found: Vectors = np.einsum("ij,ij->i", others, others) - 2 * rows @ others.T
+    return found
+
+
+def distances(rows: Vectors, others: Vectors) -> Floats:
+    """Euclidean distances of rows [n, 1, d] and others [n, k, d]: [n, k]; those of equal rows are 0."""
+    apart = rows - others
+    found: Floats = np.sqrt(np.einsum("ijk,ijk->ij", apart, apart)).astype(np.float64)
     return found
 
 
@@ -123,11 +131,12 @@ def neighbours(
     if among < 1:
         return odd, nearest, least
     for block in blocks(len(where)):
-        found = distances(transform(values[where[block]]), others)
+        rows = transform(values[where[block]])
+        found = squares(rows, others)
         found[chosen == where[block, None]] = np.inf
-        first = found.argmin(axis=1)
-        nearest[block], least[block] = chosen[first], found[np.arange(len(found)), first]
-        odd[block] = np.partition(found, among - 1, axis=1)[:, among - 1]
+        two = np.stack([found.argmin(axis=1), np.argpartition(found, among - 1, axis=1)[:, among - 1]], axis=1)
+        nearest[block] = chosen[two[:, 0]]
+        least[block], odd[block] = distances(rows[:, None], others[two]).T
         step(block.stop)
     return odd, nearest, least
 
@@ -157,9 +166,11 @@ def samples(values: Rows, where: Ints, transform: Transform, seed: int, step: St
     chosen = where[np.concatenate([rng.choice(len(where), size, replace=False) for _ in range(DRAWS)])]
     others = transform(values[chosen])
     for block in blocks(len(where)):
-        found = distances(transform(values[where[block]]), others)
+        rows = transform(values[where[block]])
+        found = squares(rows, others)
         found[chosen == where[block, None]] = np.inf
-        odd[block] = found.reshape(len(found), DRAWS, size).min(axis=2).mean(axis=1)
+        best = found.reshape(len(found), DRAWS, size).argmin(axis=2) + size * np.arange(DRAWS)
+        odd[block] = distances(rows[:, None], others[best]).mean(axis=1)
         step(block.stop)
     return odd
 

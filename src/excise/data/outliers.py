@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,10 @@ from excise.journal import Progress, silent
 
 #: Features that a reason names.
 NAMED = 3
+#: Spreads from the median beyond which a number is worth naming beside the first one.
+_FAR_OUT = 2
+#: Oddness is measured in single precision: less than this part above the median is the median.
+_SAME = 1e-4
 Method = Literal["auto", "neighbours", "samples", "forest", "ecod"]
 METHODS = ("auto", "neighbours", "samples", "forest", "ecod")
 
@@ -219,11 +223,11 @@ def _chosen(odd: Floats, settings: OutliersSettings) -> NDArray[np.int64]:
     else:
         deviation = 1.4826 * float(np.median(np.abs(odd - median)))
         found = np.flatnonzero(odd >= median + settings.threshold * deviation)
-    return np.sort(found[odd[found] > median])
+    return np.sort(found[odd[found] > (1 + _SAME) * median])
 
 
-def reason(less: float, row: dict[str, object], partner: str | None) -> str:
-    """Why a record is an outlier.
+def reason(less: float, row: Mapping[str, Any], partner: str | None) -> str:
+    """Why a record is an outlier: the number farthest out, others that are far out, or how far the nearest record is.
 
     Args:
         less: Share of the records that are less odd, in [0, 1].
@@ -233,7 +237,7 @@ def reason(less: float, row: dict[str, object], partner: str | None) -> str:
     told = [
         f"{row[f'feature_{i}']} is {row[f'value_{i}']:.6g} ({row[f'spreads_{i}']:+.1f} spreads from the median)"
         for i in range(NAMED)
-        if row[f"feature_{i}"] is not None
+        if row[f"feature_{i}"] is not None and (i == 0 or abs(row[f"spreads_{i}"]) >= _FAR_OUT)
     ]
     if not told and partner is not None:
         told = [f"even the nearest record, {partner}, is {row['distance']:.2f} away (opposite ones are 2)"]

@@ -8,6 +8,7 @@ import zstandard
 
 from excise.adapters.files import containers
 from excise.data import threads
+from excise.errors import InputError
 
 UNPACK = {
     "": bytes,
@@ -42,3 +43,27 @@ def test_xz_is_packed_in_streams(monkeypatch):
 
 def test_a_gzip_file_has_no_time_in_it():
     assert b"".join(containers.encoded([DATA], "gz"))[4:8] == bytes(4)
+
+
+def test_streams_of_xz_follow_each_other_with_padding_or_without(tmp_path):
+    path = tmp_path / "packed"
+    one, other = lzma.compress(DATA[:100]), lzma.compress(DATA[100:])
+    for packed in (one + other, one + bytes(8) + other + bytes(4)):
+        path.write_bytes(packed)
+        assert b"".join(containers.decoded(path, "xz", "packed", size=50)) == DATA
+        assert {len(chunk) for chunk in list(containers.decoded(path, "xz", "packed", size=1 << 20))} == {len(DATA)}
+
+
+@pytest.mark.parametrize(
+    ("compression", "pack"),
+    [("gz", gzip.compress), ("xz", lzma.compress), ("zst", zstandard.compress)],
+)
+def test_what_follows_and_is_no_stream_is_refused(tmp_path, compression, pack):
+    path = tmp_path / "packed"
+    packed = pack(DATA)
+    path.write_bytes(packed + b"and now something else")
+    with pytest.raises(InputError, match=r"packed: the \w+ stream is damaged"):
+        list(containers.decoded(path, compression, "packed"))
+    path.write_bytes(packed[:-3])
+    with pytest.raises(InputError, match="ends in the middle"):
+        list(containers.decoded(path, compression, "packed"))

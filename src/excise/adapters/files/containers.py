@@ -27,8 +27,8 @@ CHUNK = 1 << 24
 #: Bytes at the beginning of a file that tell what it is.
 HEAD = 1 << 16
 
-#: Compressed bytes fed to zstandard at a time; bounds what one call can blow up to.
-_ZST_FEED = 1 << 16
+#: Compressed bytes fed to zstandard and xz at a time; bounds what one call can blow up to.
+_FEED = 1 << 16
 
 #: What xz, gzip and zstd themselves do by default: a cleaned file should not be larger for want of effort.
 _XZ_PRESET, _GZ_LEVEL, _ZST_LEVEL = 6, 6, 3
@@ -131,16 +131,36 @@ def _gz(file: _Tee, size: int) -> Iterator[bytes]:
 
 
 def _xz(file: _Tee, size: int) -> Iterator[bytes]:
-    with lzma.LZMAFile(file) as stream:  # type: ignore[arg-type]  # reads only
-        while chunk := stream.read(size):
-            yield chunk
+    # LZMAFile takes what follows a stream and is none for the end, so the streams are followed by hand.
+    decoder, begun = lzma.LZMADecompressor(lzma.FORMAT_XZ), False
+    parts: list[bytes] = []
+    ready = 0
+    block = file.read(_FEED)
+    while block:
+        if not begun:
+            block = block.lstrip(b"\0")  # padding between streams
+        begun = begun or bool(block)
+        while begun and (block or not (decoder.eof or decoder.needs_input)):
+            parts.append(decoder.decompress(block, size))
+            ready, block = ready + len(parts[-1]), b""
+            if ready >= size:
+                yield b"".join(parts)
+                parts, ready = [], 0
+        if decoder.eof:
+            block, begun = decoder.unused_data, False
+            decoder = lzma.LZMADecompressor(lzma.FORMAT_XZ)
+        block = block or file.read(_FEED)
+    if ready:
+        yield b"".join(parts)
+    if begun:
+        raise EOFError
 
 
 def _zst(file: _Tee, size: int) -> Iterator[bytes]:
     # stream_reader() ends silently where a frame is cut short, so the frames are followed by hand.
     decoder = zstandard.ZstdDecompressor(max_window_size=1 << 31)
     frame, parts, ready = None, [], 0
-    while block := file.read(_ZST_FEED):
+    while block := file.read(_FEED):
         while block:
             frame = frame or decoder.decompressobj()
             parts.append(frame.decompress(block))

@@ -193,6 +193,15 @@ def _csv_layout(
         names = tuple(extract.csv_cells(text, delimiter, quoted))
     except extract.BadRecordError as error:
         raise InputError(f"the header is {error}", shown, 1) from error
+    asked = fields.text or fields.on
+    if _is_a_record(names) and (asked is None or not set(views.parse(asked).fields) <= set(names)):
+        told = views.listed(names)
+        raise InputError(
+            f"the first row ({told}) looks like a record; it must name the columns. Put such a row in front, "
+            "for example: text,label",
+            shown,
+            1,
+        )
     layout = layout_for(fields, _csv_sample(names, rows, delimiter, quoted), shown)
     layout = replace(layout, known=frozenset(names), header=names, delimiter=delimiter, quoted=quoted)
     for name in [*layout.needed, *layout.numbers]:
@@ -210,6 +219,16 @@ def _csv_sample(names: Sequence[str], rows: Sequence[bytes], delimiter: str, quo
             cells.append(extract.csv_cells(row.decode("utf-8").rstrip("\r\n"), delimiter, quoted))
     columns = {name: [c[i].strip() for c in cells if i < len(c)] for i, name in enumerate(names)}
     return {name: 0.0 if _all_numbers([v for v in values if v]) else "" for name, values in columns.items()}
+
+
+def _is_a_record(names: Sequence[str]) -> bool:
+    """Whether these are no names of columns, by their looks: none is usual, and one is a number or a sentence."""
+    if any(name in views.USUAL for name in names):
+        return False
+    return any(
+        (name.strip() and _all_numbers([name])) or len(name) > 80 or name.rstrip().endswith((".", "!", "?", "。"))
+        for name in names
+    )
 
 
 def _all_numbers(values: Sequence[str]) -> bool:

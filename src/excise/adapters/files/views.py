@@ -26,6 +26,9 @@ _SHAPES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("document", ()),
 )
 
+#: Names that a field with text usually has.
+USUAL = frozenset(first for first, _ in _SHAPES)
+
 #: Names of speaker and words in a list of turns.
 _TURNS = (("role", "content"), ("from", "value"))
 

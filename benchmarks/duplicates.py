@@ -5,9 +5,10 @@
 Man pages, documentation, Python and C sources and encyclopedia articles, 4 % of them copied as they are, 12.5 % with
 0.5 to 5 % of the words changed, beside what repeats by nature. The truth is every pair with Jaccard similarity >= 0.8
 of the sets of runs of five tokens, found by other code (truth.py). All jobs get the same jsonl, one after another in
-each round: whole processes, imports and start included; every compiled cache is warm. The peers need
-`make bench-peers`; rensa and datasketch are given the fastest shingles that Python makes (peers/shingles.py), and, as
-Excise uses all cores, all cores too.
+each round: whole processes, imports and start included; every compiled cache is warm. Excise runs in the environment of
+its base alone where `make base` has made one, the peers in that of `make bench-peers`. rensa and datasketch come twice:
+as a reader of their pages would use them, and tuned here: hashed shingles, the fastest that Python makes, by as many
+processes as there are cores. datatrove uses all cores by itself.
 
 `pair_recall`: share of the true pairs of which at least one record went. `wrong`: records that went though no record
 that stayed is a match for them. Both look at nothing but what was removed, so they are the same measure for all.
@@ -37,7 +38,8 @@ from excise.data import minhash
 
 THRESHOLD, LEAST = 0.8, 0.7
 CORES = sorted(os.sched_getaffinity(0))
-EXCISE = [sys.executable, "-m", "excise"]
+BASE = HERE.parent / ".venv-base/bin/python"
+EXCISE = [str(BASE) if BASE.exists() else sys.executable, "-m", "excise"]
 PEERS = HERE.parent / ".venv-peers/bin/python"
 
 
@@ -52,9 +54,10 @@ def jobs(data: Path, folder: Path, without: str) -> dict[str, list[str | Path]]:
     listed: dict[str, list[str | Path]] = {
         "excise": [*EXCISE, "clean", data, "-o", folder / "out"],
         "excise, near only": [*EXCISE, "clean", data, "-o", folder / "out", "--finders", "near"],
-        "rensa, strings": of("rensa", "--strings"),
-        "rensa": of("rensa", *every),
-        "datasketch": of("datasketch", *every),
+        "rensa": of("rensa", "--strings"),
+        "rensa, tuned": of("rensa", *every),
+        "datasketch": of("datasketch", "--strings"),
+        "datasketch, tuned": of("datasketch", *every),
         "datatrove": of("datatrove", *every),
     }
     left_out = {name for name in without.split(",") if name}
@@ -217,7 +220,9 @@ def main() -> None:
         data = write_jsonl(planted.texts, work / "corpus.jsonl")
         progress(f"{len(planted.texts)} records, {data.stat().st_size / 1e6:.1f} MB; looking for the truth")
         truth = Truth(planted.texts, work)
-        run([*EXCISE, "clean", write_jsonl(planted.texts[:50], work / "few.jsonl"), "--dry-run"])  # fills caches
+        few = [*EXCISE, "clean", write_jsonl(planted.texts[:50], work / "few.jsonl"), "--dry-run"]
+        run(few)  # fills caches
+        start = run(few)
         results = compared(data, truth, chosen.repeats, chosen.without, work)
         cores = cores_used(data, work, chosen.repeats)
         size_mb = round(data.stat().st_size / 1e6, 1)
@@ -232,15 +237,21 @@ def main() -> None:
         },
         "threshold": THRESHOLD,
         "truth": truth.as_dict(),
+        "excise": {
+            "environment": "base" if BASE.exists() else "development",
+            "start_s": round(start.seconds, 2),
+            "start_processor_s": round(start.processor_seconds, 2),
+        },
         "jobs": results,
         "cores": cores,
         "kernel_megabytes_per_second_of_one_core": rates,
     }
     if peers:
-        fastest = min(peers, key=lambda name: peers[name]["seconds"])
+        plain = [name for name in peers if "tuned" not in name]
         result["peers"] = {
             "versions": json.loads(run([PEERS, "-c", _VERSIONS]).output),
-            "fastest": fastest,
+            "fastest": min(plain, key=lambda name: peers[name]["seconds"]),
+            "fastest_tuned": min(peers, key=lambda name: peers[name]["seconds"]),
             "seconds_over_excise": {
                 name: round(mine["seconds"] / results["excise"]["seconds"], 2) for name, mine in peers.items()
             },

@@ -1,9 +1,10 @@
 """datasketch: from a jsonl file to a clean one.
 
-    python datasketch_job.py IN OUT [--threshold 0.8] [--processes 1]
+    python datasketch_job.py IN OUT [--threshold 0.8] [--processes 1] [--strings]
 
 128 permutations and MinHashLSH with the bands it chooses for the threshold; a record goes if a kept one shares a band
-and the estimate of their signatures reaches the threshold. Its own SHA-1 is left out: shingles come as hashes.
+and the estimate of their signatures reaches the threshold. `--strings` gives it runs of five words and its own SHA-1,
+as its page has it; without, the shingles come as hashes.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from datasketch import MinHash, MinHashLSH
 from numpy.typing import NDArray
-from shingles import Job, hashes, read
+from shingles import Job, hashes, read, strings
 
 PERMUTATIONS = 128
 
@@ -45,20 +46,32 @@ def signature(text: str) -> NDArray[np.uint32]:
     return sketch.hashvalues
 
 
+def documented(text: str) -> NDArray[np.uint32]:
+    """The 128 values of one text, as a reader of its page makes them."""
+    sketch = MinHash(num_perm=PERMUTATIONS, permutations=_EMPTY.permutations, scheme=_EMPTY.scheme)
+    sketch.update_batch([one.encode() for one in set(strings(text))])
+    return sketch.hashvalues
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--threshold", type=float, default=0.8)
     parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--strings", action="store_true")
     chosen = parser.parse_args()
 
     job = Job()
     lines, records = read(chosen.data)
     ids = [record["id"] for record in records]
     job.done("read")
-    with get_context("fork").Pool(chosen.processes) as pool:
-        values = list(pool.imap(signature, [record["text"] for record in records], chunksize=64))
+    texts, sign = [record["text"] for record in records], documented if chosen.strings else signature
+    if chosen.processes == 1:
+        values = list(map(sign, texts))
+    else:
+        with get_context("fork").Pool(chosen.processes) as pool:
+            values = list(pool.imap(sign, texts, chunksize=64))
     job.done("shingle and sign")
     index = MinHashLSH(threshold=chosen.threshold, num_perm=PERMUTATIONS)
     sketches: dict[str, MinHash] = {}

@@ -26,6 +26,7 @@ from excise.errors import GuardRailError, InputError, SettingError, UserError
 from excise.evidence import report
 from excise.journal import Journal, Progress, digest_of, silent, write_json, written_aside
 from excise.ledger import write_decisions, write_sources
+from excise.pipeline import weights_file
 from excise.pipeline.beside import Beside, under
 from excise.pipeline.choices import Choices, checked
 from excise.pipeline.clean_evidence import evidence_of
@@ -271,6 +272,9 @@ def _write(
     journal.step("decisions", decide, [decisions])
     with written_aside(ledger / "references.parquet") as file:
         pq.write_table(found.references(), file, compression="zstd")
+    if "weigh" in found.choices.actions.values():
+        with written_aside(journal.folder / "weights.parquet") as file:
+            weights_file.write(found, file)
     cut = journal.step("removed records", lambda: collect(found.reading, changes, removed), [removed])
     contents = found.reading.contents
     written: dict[str, Any] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from excise.corpus import Corpus
@@ -41,6 +42,7 @@ class Search:
         corpus: Where to look.
         settings: Its dataclass of settings, or None.
         earlier: FINDINGS of the finders before.
+        actions: What is done about what each finder finds.
         out: bool [records]: those that go already for what they are.
         rank: int64 [records], as of `keep.ranks`.
         group: int64 [records]: only records of one group are compared; None compares all.
@@ -54,6 +56,7 @@ class Search:
     corpus: Corpus
     settings: Any
     earlier: pa.Table
+    actions: Mapping[str, str]
     out: NDArray[np.bool_]
     rank: NDArray[np.int64]
     group: NDArray[np.int64] | None
@@ -66,7 +69,9 @@ class Search:
     def gone(self) -> NDArray[np.bool_]:
         """Bool [records]: those that go for what the finders before have found; a dear finder leaves them out."""
         gone = self.out.copy()
-        gone[keep.resolve(self.earlier, self.rank, self.out).position] = True
+        going = [name for name, action in self.actions.items() if action == "drop"]
+        earlier = self.earlier.filter(pc.is_in(self.earlier["finder"], pa.array(going, pa.string())))
+        gone[keep.resolve(earlier, self.rank, self.out).position] = True
         gone[: self.corpus.first_own] = False
         return gone
 

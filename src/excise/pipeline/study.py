@@ -110,19 +110,19 @@ def study(
 
     findings = FINDINGS.empty_table()
     for name in choices.finders:
-        out = decide.out_already(findings, len(corpus), choices.actions)
         search = Search(
-            corpus,
-            choices.settings[name],
-            findings,
-            out,
-            rank,
-            group,
-            folder,
-            measured,
-            material,
-            beside.mapped,
-            progress,
+            corpus=corpus,
+            settings=choices.settings[name],
+            earlier=findings,
+            actions=choices.actions,
+            out=decide.out_already(findings, len(corpus), choices.actions),
+            rank=rank,
+            group=group,
+            folder=folder,
+            measured=measured,
+            material=material,
+            mapped=beside.mapped,
+            progress=progress,
         )
         findings = pa.concat_tables([findings, _found(name, search, step)])
 

@@ -96,9 +96,9 @@ def texts_of(characters: float, held_out: int, seed: int) -> Texts:
 
 
 def edited(text: str, draw: random.Random) -> str:
-    """Two words of a hundred exchanged for other words of the text, so that no foreign word harms the raw corpus."""
+    """One word of a hundred exchanged for other words of the text, so that no foreign word harms the raw corpus."""
     words = text.split(" ")
-    for place in draw.sample(range(len(words)), max(1, len(words) // 50)):
+    for place in draw.sample(range(len(words)), max(1, len(words) // 100)):
         words[place] = draw.choice(words)
     return " ".join(words)
 
@@ -263,9 +263,9 @@ def compared(runs: list[dict[str, Any]], seed: int) -> dict[str, Any]:
 def main() -> None:
     """Print the measurements."""
     chosen = options(__doc__, tokens=1_000_000, seeds=3, finders="exact,normalised,near,lines").parse_args()
-    held_out = 200
+    held_out, prompts = 200, 200
     if chosen.small:
-        chosen.tokens, chosen.seeds, held_out = 30_000, 1, 10
+        chosen.tokens, chosen.seeds, held_out, prompts = 20_000, 1, 10, 20
     envelope = about("torch", "transformers", "tokenizers")
     from excise.adapters.newborn import new_tokenizer, windows_of
 
@@ -279,7 +279,7 @@ def main() -> None:
         corpora = {"raw": texts.raw, "cleaned": kept}
         windows = {name: windows_of(tokenizer, iter(own), WINDOW).numpy() for name, own in corpora.items()}
         steps = min(chosen.tokens // WINDOW, len(windows["cleaned"]), len(windows["raw"])) // BATCH
-        copied = prompts_of(tokenizer, texts.copied, 200, 1)
+        copied = prompts_of(tokenizer, texts.copied, prompts, 1)
         progress(f"{ {name: own.size for name, own in windows.items()} } tokens, {steps * BATCH * WINDOW} trained on")
         tasks = [
             Task(
@@ -288,7 +288,7 @@ def main() -> None:
                 str(folder / "tokenizer"),
                 windows[name],
                 texts.held_out,
-                {"own text": prompts_of(tokenizer, own, 200, 0), "copied texts": copied},
+                {"own text": prompts_of(tokenizer, own, prompts, 0), "copied texts": copied},
                 steps,
             )
             for seed in range(chosen.seeds)

@@ -14,7 +14,6 @@ from excise.adapters.files.changes import Changes, Int64s
 from excise.adapters.files.containers import CHUNK, decoded, encoded
 from excise.adapters.files.cuts import (
     CHANGED,
-    collect,  # noqa: F401 - until clean takes it from cuts
     unchanged,
 )
 from excise.adapters.files.read import Content

@@ -23,15 +23,30 @@ from excise.data.language import LanguageSettings
 from excise.data.lines import LinesSettings
 from excise.data.near import NearSettings
 from excise.data.outliers import OutliersSettings
+from excise.data.perplexity import PerplexitySettings
 from excise.data.pii import PiiSettings
 from excise.data.rules import RulesSettings
 from excise.data.semantic import SemanticSettings
 from excise.data.substrings import SubstringsSettings
+from excise.data.unlike import UnlikeSettings
 from excise.errors import InputError, OutputError, SettingError
 from excise.evidence import goals
 
 #: Settings of stages that are paths.
-PATHS = ("data", "model", "before", "after", "against", "index", "encoder", "vectors", "review", "apply", "cache")
+PATHS = (
+    "data",
+    "model",
+    "before",
+    "after",
+    "against",
+    "like",
+    "index",
+    "encoder",
+    "vectors",
+    "review",
+    "apply",
+    "cache",
+)
 
 #: Deepest nesting of a recipe's YAML; far more than a recipe has, far less than Python can follow.
 _DEEPEST = 20
@@ -84,6 +99,8 @@ FINDERS: dict[str, Finder] = {
     "contaminated": Finder(ContaminationSettings, _ALONE, "holds an evaluation item"),
     "quality": Finder(RulesSettings, _ALONE, "breaks a rule of quality"),
     "language": Finder(LanguageSettings, _ALONE, "in another language"),
+    "perplexity": Finder(PerplexitySettings, _ALONE, "too surprising or too predictable"),
+    "unlike": Finder(UnlikeSettings, _ALONE, "unlike what is wanted"),
     "outliers": Finder(OutliersSettings, _ALONE, "unlike all others"),
     "near": Finder(NearSettings, _COPIES, "nearly the same"),
     "semantic": Finder(SemanticSettings, _COPIES, "nearly the same in what it says"),
@@ -165,7 +182,8 @@ class Clean(_Stage):
     within: bool = Field(False, description="Compare only records of one label.")
     per_cluster: int = Field(1, ge=1, description="Records of a cluster that stay.")
     against: Paths | None = Field(None, description="Data only compared with: earlier data or evaluation sets.")
-    against_text: str | None = Field(None, description="Field or template of those; as text if absent.")
+    against_text: str | None = Field(None, description="Field or template of those and of like; as text if absent.")
+    like: Paths | None = Field(None, description="Texts of the kind that is wanted.")
     index: str | None = Field(None, description="Folder with the records that earlier runs kept.")
     features: list[str] = Field([], description="Numeric fields for outliers, labels and values, or auto.")
     encoder: str | None = Field(None, description="Folder of a model that makes vectors of texts.")

@@ -57,7 +57,11 @@ def clean(
         typer.Option("--against", help="Data only compared with: earlier data or evaluation sets; again for more."),
     ] = None,
     against_text: Annotated[
-        str | None, typer.Option("--against-text", help="Field or template of those; as --text if absent.")
+        str | None,
+        typer.Option("--against-text", help="Field or template of those and of --like; as --text if absent."),
+    ] = None,
+    like: Annotated[
+        list[str] | None, typer.Option("--like", help="Texts of the kind that is wanted; again for more.")
     ] = None,
     index: Annotated[
         Path | None,
@@ -145,6 +149,7 @@ def clean(
             per_cluster=per_cluster,
             against=against or None,
             against_text=against_text,
+            like=like or None,
             index=index,
             features=_listed(features),
             encoder=encoder,

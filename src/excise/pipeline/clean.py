@@ -85,6 +85,7 @@ def clean(
     per_cluster: int = 1,
     against: str | Path | Sequence[str | Path] | None = None,
     against_text: str | None = None,
+    like: str | Path | Sequence[str | Path] | None = None,
     index: str | Path | None = None,
     features: Sequence[str] = (),
     encoder: str | Path | None = None,
@@ -117,7 +118,8 @@ def clean(
         within: Compare only records of one label.
         per_cluster: Records of each cluster that stay.
         against: Data that are only compared with: earlier data, or evaluation sets for the finder 'contaminated'.
-        against_text: Field or template of those; `text` or `on` if None, detected if those are None too.
+        against_text: Field or template of those and of `like`; `text` or `on` if None, detected if those are None too.
+        like: Texts of the wanted kind, for the finders 'unlike' and 'perplexity'; none of the data's own.
         index: Folder with the records that earlier runs kept; what this run keeps is added to it.
         features: Numeric fields for the finders that look at numbers, or 'auto' for all there are; else those look at
             vectors of the texts.
@@ -162,6 +164,7 @@ def clean(
         beside = Beside(
             against=None if against is None else under("against", find(against, progress=progress)),
             against_text=against_text or text or on,
+            like=None if like is None else under("like", find(like, progress=progress)),
             index=None if index is None else stack.enter_context(Index(Path(index), choices, {"text": text, "on": on})),
             encoder=_existing(encoder),
             vectors=_existing(vectors),

@@ -22,13 +22,16 @@ from excise.data import (
     lines,
     near,
     outliers,
+    perplexity,
     pii,
     rules,
     semantic,
     substrings,
+    unlike,
 )
 from excise.data.outliers import OutliersSettings
 from excise.data.threads import Mapped
+from excise.errors import SettingError
 from excise.journal import Progress
 from excise.pipeline.beside import Measured
 from excise.pipeline.material import Material
@@ -162,6 +165,21 @@ def _language(search: Search) -> Iterator[pa.Table]:
     return language.judge(found, search.corpus, search.settings)
 
 
+def _perplexity(search: Search) -> Iterator[pa.Table]:
+    measure = partial(perplexity.measure, like=search.material.target(), mapped=search.mapped)
+    found = _measured(search, "perplexity", measure, **search.material.target_told())
+    return perplexity.judge(found, search.corpus, search.settings)
+
+
+def _unlike(search: Search) -> Iterator[pa.Table]:
+    target = search.material.target()
+    if target is None:
+        raise SettingError("finders has 'unlike', which compares with texts of the wanted kind. Name them with --like.")
+    measure = partial(unlike.measure, like=target, mapped=search.mapped)
+    found = _measured(search, "unlike", measure, **search.material.target_told())
+    return unlike.judge(found, search.corpus, search.settings)
+
+
 def _outliers(search: Search) -> Iterator[pa.Table]:
     def measure(corpus: Corpus, settings: OutliersSettings, progress: Progress) -> pa.Table:
         values, names = search.material.rows()
@@ -178,6 +196,8 @@ FINDERS: dict[str, Callable[[Search], Iterator[pa.Table]]] = {
     "contaminated": _contaminated,
     "quality": _quality,
     "language": _language,
+    "perplexity": _perplexity,
+    "unlike": _unlike,
     "outliers": _outliers,
     "near": _near,
     "semantic": _semantic,

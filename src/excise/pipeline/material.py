@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from excise.adapters.files.read import Reading
+from excise.adapters.files.layouts import Fields
+from excise.adapters.files.read import Reading, read
 from excise.corpus import Corpus
 from excise.data import embed
 from excise.journal import Progress, digest_of, fingerprint_of
@@ -25,14 +26,33 @@ class Material:
         corpus: They, with their references.
         beside: What was brought.
         measured: Where it is kept.
+        folder: For the target's views.
         progress: Told what goes on.
     """
 
     def __init__(
-        self, reading: Reading, corpus: Corpus, beside: Beside, measured: Measured, progress: Progress
+        self,
+        reading: Reading,
+        corpus: Corpus,
+        beside: Beside,
+        measured: Measured,
+        folder: Path,
+        progress: Progress,
     ) -> None:
         self._reading, self._corpus, self._beside, self._measured = reading, corpus, beside, measured
-        self._progress = progress
+        self._folder, self._progress = folder, progress
+        self._target: Corpus | None = None
+
+    def target(self) -> Corpus | None:
+        """Texts of the wanted kind, if any were brought."""
+        if self._target is None and self._beside.like is not None:
+            fields = Fields(self._beside.against_text)
+            self._target = read(self._beside.like, self._folder / "like", fields, progress=self._progress).corpus
+        return self._target
+
+    def target_told(self) -> dict[str, Any]:
+        """What `target` is, in plain values."""
+        return {"like": self._beside.as_dict()["like"], "text": self._beside.against_text}
 
     def vectors(self) -> NDArray[np.float32]:
         """Vectors of the texts, float32 [records, d], of length 1.

@@ -103,7 +103,7 @@ def study(
     reading = read(inputs, folder / "views", fields, corrupt=choices.corrupt, step=step, progress=progress)
     corpus = with_references(reading.corpus, beside, folder, step, progress)
     measured = Measured(corpus, beside, fields, folder)
-    material = Material(reading, corpus, beside, measured, progress)
+    material = Material(reading, corpus, beside, measured, folder, progress)
     path = folder / "decisions.arrow"
     rank = keep.ranks(corpus, choices.keep)
     group = _labels(corpus) if choices.within else None

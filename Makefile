@@ -14,7 +14,7 @@ setup: $(VENV)/.ready   ## venv with everything, versions as in constraints.txt
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[model,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[model,noise,semantic,ray,dev]'
 	touch $@
 
 test: setup            ## the tests; some need ../shared and say so where it is absent

@@ -300,9 +300,21 @@ def measure(
     return pa.table({name: np.ascontiguousarray(table[:, i]) for i, name in enumerate(rule_kernels.COUNTERS)})
 
 
-def values(measured: pa.Table, names: Iterator[str] | tuple[str, ...] = tuple(RULES)) -> dict[str, Floats]:
+class _Columns(dict[str, Floats]):
+    """The columns of a table, each converted when it is first asked for."""
+
+    def __init__(self, table: pa.Table) -> None:
+        super().__init__()
+        self._table = table
+
+    def __missing__(self, name: str) -> Floats:
+        self[name] = self._table[name].to_numpy().astype(np.float64)
+        return self[name]
+
+
+def values(measured: pa.Table, names: tuple[str, ...] = tuple(RULES)) -> dict[str, Floats]:
     """What each rule looks at, by rule: float64 [records]; NaN where it does not apply."""
-    counts = {name: measured[name].to_numpy().astype(np.float64) for name in measured.column_names}
+    counts = _Columns(measured)
     return {name: RULES[name].value(counts) for name in names}
 
 

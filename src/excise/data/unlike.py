@@ -181,18 +181,15 @@ def judge(measured: pa.Table, corpus: Corpus, settings: UnlikeSettings) -> Itera
 
 def limit_of(measured: pa.Table, settings: UnlikeSettings) -> float:
     """The limit in the unit of the measure: as given, or that keeps a share, or that the target's own records keep."""
-    high_is_unlike = settings.by == "difference"
+    sign = 1 if settings.by == "difference" else -1
     if settings.limit is not None:
         return settings.limit
     if settings.keep is not None:
-        value = measured[settings.by].to_numpy()
-        value = value[~np.isnan(value)]
-        if len(value) == 0:
-            return 0.0
-        share, method = (settings.keep, "higher") if high_is_unlike else (1 - settings.keep, "lower")
-        return float(np.quantile(value, share, method=method))  # type: ignore[call-overload]
+        value = np.sort(sign * measured[settings.by].to_numpy())  # NaN last
+        judged = int((~np.isnan(value)).sum())
+        return sign * float(value[max(1, round(settings.keep * judged)) - 1]) if judged else 0.0
     quantiles = json.loads(measured.schema.metadata[settings.by.encode()])
-    share = 1 - settings.false_alarms if high_is_unlike else settings.false_alarms
+    share = 1 - settings.false_alarms if sign > 0 else settings.false_alarms
     return float(np.interp(share, np.linspace(0, 1, len(quantiles)), quantiles))
 
 

@@ -140,10 +140,10 @@ class AugmentImages(_Epochs):
         return _as(image, self._batch(_array(image)[None])[0])
 
     def _batch(self, images: NDArray[Any]) -> NDArray[Any]:
-        turned = np.moveaxis(images, 1, -1) if images.ndim == 4 and self.channels == "first" else images
-        new = [self._image(image) for image in turned]
-        result: NDArray[Any] = np.stack(new) if new else turned
-        return np.moveaxis(result, -1, 1) if turned is not images else result
+        first = images.ndim == 4 and self.channels == "first"
+        turned: NDArray[Any] = np.moveaxis(images, 1, -1) if first else images
+        result: NDArray[Any] = np.stack([self._image(image) for image in turned]) if len(turned) else turned
+        return np.moveaxis(result, -1, 1) if first else result
 
     def _image(self, image: NDArray[Any]) -> NDArray[Any]:
         drawn = self._drawn(_content(image))
@@ -152,7 +152,8 @@ class AugmentImages(_Epochs):
         batch = image[None]
         for name, rate in drawn[0].steps:
             batch = IMAGES[name](batch, drawn[1], rate)
-        return batch[0]
+        changed: NDArray[Any] = batch[0]
+        return changed
 
 
 class AugmentTokens(_Epochs):

@@ -37,7 +37,7 @@ from excise.pipeline.augment_evidence import evidence_of
 
 #: Names of files and folders that hold what a model is judged by. A made-up copy has no place there.
 _HELD_OUT = re.compile(
-    r"(?:^|[^a-z])(?:tests?|testing|te?st[0-9]*k?|valid|validation|val|dev|devel|eval|evaluation|held[-_]?out|hold[-_]?out)"
+    r"(?:^|[^a-z])(?:tests?|testing|valid|validation|val|dev|devel|eval|evaluation|held[-_]?out|hold[-_]?out)"
     r"(?:[^a-z]|$)"
 )
 

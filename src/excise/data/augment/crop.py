@@ -32,9 +32,10 @@ def crop(text: str, rng: np.random.Generator, rate: float, protected: Sequence[S
     first = int(rng.random() * (count - keep + 1))
     start, stop = int(parts[first]), int(parts[first + keep]) if count else 0
     for a, b in protected:
-        start = min(start, a) if a < start < b else start
-        stop = max(stop, b) if a < stop < b else stop
-    return _stripped(of, start, stop)
+        start = a if a < start < b else start
+        stop = b if a < stop < b else stop
+    whole = of.borders[[np.searchsorted(of.borders, start, "right") - 1, np.searchsorted(of.borders, stop)]]
+    return _stripped(of, int(whole[0]), int(whole[1]))
 
 
 def _parts(of: Units, rate: float) -> Ints:
@@ -49,8 +50,7 @@ def _parts(of: Units, rate: float) -> Ints:
 
 def _stripped(of: Units, start: int, stop: int) -> str:
     """A part without blanks at its ends; a blank under a mark is no blank."""
-    whole = of.text[start:stop]
-    inside = whole.rstrip()
-    if start + len(inside) not in of.borders:
-        inside = whole
-    return inside.lstrip()
+    part = of.text[start:stop]
+    last, first = start + len(part.rstrip()), stop - len(part.lstrip())
+    known = set(of.borders.tolist())
+    return of.text[first if first in known else start : last if last in known else stop] if part.strip() else ""

@@ -66,7 +66,8 @@ def proposals(decisions: pa.Table, corpus: Corpus, thresholds: Mapping[str, floa
     Args:
         decisions: DECISIONS; records that could not be read are left out.
         corpus: The records.
-        thresholds: By finder, the redundancy from which it finds; 0 where none is given.
+        thresholds: By finder, the redundancy from which it finds; 0 where none is given, or one that is no redundancy
+            below 1.
 
     Yields:
         REVIEW with empty decisions.
@@ -75,8 +76,8 @@ def proposals(decisions: pa.Table, corpus: Corpus, thresholds: Mapping[str, floa
     """
     decisions = decisions.filter(pc.invert(pc.is_in(decisions["action"], pa.array(["reject", "keep"]))))
     limits = np.array([(thresholds or {}).get(name, 0.0) for name in decisions["finder"].to_pylist()])
-    above = decisions["redundancy"].to_numpy() - limits
-    order = np.argsort(above / np.maximum(1 - limits, 1e-9), kind="stable")
+    limits = np.where((limits >= 0) & (limits < 1), limits, 0.0)
+    order = np.argsort((decisions["redundancy"].to_numpy() - limits) / (1 - limits), kind="stable")
     made_for = fingerprint(corpus)
     for at in range(0, len(order), _ROWS):
         rows = decisions.take(pa.array(order[at : at + _ROWS])).to_pylist()
@@ -90,7 +91,11 @@ def proposals(decisions: pa.Table, corpus: Corpus, thresholds: Mapping[str, floa
         found = excerpts(corpus, wanted, _CHARACTERS)
 
         def part(name: str | None, start: int, found: Any = found) -> str | None:
-            return found[name, start].text if (name, start) in found else None
+            one = found.get((name, start))
+            if one is None:
+                return None
+            end = "…" if start + len(one.text) < one.characters else ""
+            return f"{'…' if start else ''}{one.text}{end}"
 
         told = [
             {

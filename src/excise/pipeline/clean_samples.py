@@ -188,19 +188,26 @@ def samples(findings: pa.Table, corpus: Corpus, actions: Mapping[str, str]) -> d
 
 
 def _sample(seen: list[dict[str, Any]], one: Excerpt, action: str) -> dict[str, Any]:
-    spans = sorted((row["start"], row["stop"], row["value"]) for row in seen if row["start"] is not None)
+    """A record with its spans; those that are masked are masked here too, for a report is passed on."""
+    found = sorted((row["start"], row["stop"], row["value"]) for row in seen if row["start"] is not None)
+    spans: list[list[int]] = []
+    text, moved = one.text, one.start
+    for first, last, value in found:
+        start, stop = max(first - moved, 0), min(last - moved, len(text))
+        if start >= stop or (spans and start < spans[-1][1]):
+            continue
+        if action == "mask":
+            text = text[:start] + (value or "") + text[stop:]
+            moved, stop = moved + stop - start - len(value or ""), start + len(value or "")
+        spans.append([start, stop])
     return {
         "id": seen[0]["locus"],
         "redundancy": max(row["redundancy"] for row in seen),
         "reason": seen[0]["reason"],
-        "text": one.text,
+        "text": text,
         "characters": one.characters,
         "start": one.start,
-        "spans": [
-            [max(start - one.start, 0), stop - one.start, value]
-            for start, stop, value in spans
-            if start - one.start < len(one.text)
-        ],
+        "spans": spans,
         "action": action,
     }
 

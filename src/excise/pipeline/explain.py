@@ -1,4 +1,4 @@
-"""explain: what happened to a record or a tensor, and why; or to all of them in sum."""
+"""explain: what happened to a record or a tensor, and why, and who decided; or to all of them in sum."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
-from excise.adapters.files.look import kept_by_id, removed_text
 from excise.errors import InputError
 from excise.ledger import Ledger
+from excise.pipeline.explain_record import told
 
-#: Followers that are named (more are only counted), and layers that are named as the worst.
-_FOLLOWERS, _WORST = 20, 5
+#: Layers that are named as the worst.
+_WORST = 5
 
 
 def explain(out: str | Path, locus: str | None = None) -> dict[str, Any]:
@@ -28,12 +29,12 @@ def explain(out: str | Path, locus: str | None = None) -> dict[str, Any]:
         locus: Id of a record ('file#row', or the user's own id), or name of a tensor; None for all in sum.
 
     Returns:
-        For None: `records_removed`, `by_action`, `by_finder`, `by_source`, `examples` of ids; of a model
-        `tensors_changed` and `tensors_untouched` instead, `model`, `bytes_before`, `bytes_after`, and `worst`, the
-        layers with the largest error.
-        For a record: `id`, `fate` ('removed', 'rejected', 'kept'), `reason`, and where they apply `finder`,
-        `redundancy`, `text`, `partner`, `partner_text`, `followers` (records that went for this one). For a tensor:
-        `id`, `fate` ('changed' or 'untouched'), `reason`, `decisions`, and `layer`, its numbers from the evidence.
+        For None: `records_removed`, `records_changed`, `records_added`, `by_action`, `by_finder`, `by_source`,
+        `by_person` (counts of actions of each review), `examples` of ids; of a model `tensors_changed` and
+        `tensors_untouched` instead, `model`, `bytes_before`, `bytes_after`, and `worst`, the layers with the largest
+        error.
+        For a record: what `explain_record.told` says. For a tensor: `id`, `fate` ('changed' or 'untouched'), `reason`,
+        `decisions`, and `layer`, its numbers from the evidence.
 
     Raises:
         InputError: No ledger here, or nothing in it has this id.
@@ -42,20 +43,28 @@ def explain(out: str | Path, locus: str | None = None) -> dict[str, Any]:
     ledger = Ledger.of_output(home)
     if not ledger.sources:
         return _of_model(home, ledger) if locus is None else _tensor(home, ledger, locus)
-    if locus is None:
-        return {"out": str(home), "records_removed": ledger.decisions.num_rows, **_counts(ledger)}
-    rows = ledger.explain(locus)
-    mine = [row for row in rows if row["id"] == locus]
-    if mine:
-        return _removed(home, ledger, mine[0])
-    followers = [row["id"] for row in rows]
-    text = kept_by_id(home, ledger, locus)
-    if text is None:
-        raise InputError(_unknown(ledger, locus), home)
-    reason = (
-        f"it stays; {len(followers):,} records went in favour of it" if followers else "it stays; nothing matched it"
-    )
-    return {"id": locus, "fate": "kept", "reason": reason, "text": text, "followers": followers[:_FOLLOWERS]}
+    return _of_data(home, ledger) if locus is None else told(home, ledger, locus)
+
+
+#: Actions after which a record is not there, is there with other bytes, is there beside those that were.
+_GONE, _CHANGED, _ADDED = ("drop", "reject"), ("cut", "mask", "relabel"), ("add",)
+
+
+def _of_data(home: Path, ledger: Ledger) -> dict[str, Any]:
+    """What was done to data."""
+    decisions = ledger.decisions
+
+    def records(actions: tuple[str, ...]) -> int:
+        mine = decisions.filter(pc.is_in(decisions["action"], pa.array(actions)))
+        return int(pc.count_distinct(mine["id"]).as_py())
+
+    theirs = decisions.filter(pc.not_equal(decisions["by"], ""))
+    persons = theirs.group_by(["by", "action"]).aggregate([("id", "count")]).to_pylist()
+    by_person: dict[str, dict[str, int]] = {}
+    for row in sorted(persons, key=lambda row: (row["by"], row["action"])):
+        by_person.setdefault(row["by"], {})[row["action"]] = row["id_count"]
+    counts = {"records_removed": records(_GONE), "records_changed": records(_CHANGED), "records_added": records(_ADDED)}
+    return {"out": str(home), **counts, **_counts(ledger), "by_person": by_person}
 
 
 def _counts(ledger: Ledger) -> dict[str, Any]:
@@ -122,23 +131,3 @@ def model_evidence(home: Path) -> Iterator[dict[str, Any]]:
         yield json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError("the evidence cannot be read; bring back the folder as it was", path) from error
-
-
-def _removed(home: Path, ledger: Ledger, row: dict[str, Any]) -> dict[str, Any]:
-    sources = {source["name"]: source for source in ledger.sources}
-    told = {name: row[name] for name in ("id", "source", "row", "finder", "redundancy", "reason", "partner")}
-    told["text"] = removed_text(home, ledger, sources[row["source"]], row["row"])
-    told["fate"] = "rejected" if row["action"] == "reject" else "removed"
-    if row["partner"] is not None:
-        told["partner_text"] = kept_by_id(home, ledger, row["partner"])
-    return told
-
-
-def _unknown(ledger: Ledger, locus: str) -> str:
-    near = difflib.get_close_matches(locus, ledger.decisions["id"].slice(0, 10_000).to_pylist(), 3)
-    if near:
-        return f"no record is called {locus!r}; did you mean {' or '.join(near)}?"
-    first, names = ledger.sources[0], [source["name"] for source in ledger.sources]
-    form = f"a value of {first['id_field']!r}" if first["id_field"] else f"file#row, such as {first['name']}#0"
-    files = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
-    return f"no record is called {locus!r}; an id here is {form}, with the files {files}"

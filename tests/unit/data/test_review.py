@@ -214,7 +214,7 @@ def test_the_text_of_a_long_record_is_shown_around_the_span():
     found = table_of([Finding("lines", "m#0", 1.0, "again", 0, start=1000, stop=1010)])
     (table,) = review_form.proposals(decide(found, data, None, ACTIONS), data)
     text = table["text"][0].as_py()
-    assert text == "文" * 80 + "线" * 10 + "字" * 210
+    assert text == "…" + "文" * 80 + "线" * 10 + "字" * 210 + "…"
 
 
 @settings(max_examples=60, deadline=None)

@@ -15,7 +15,7 @@ from excise.adapters.files.containers import decoded, with_head
 from excise.adapters.files.extract import Columns
 from excise.adapters.files.find import Input
 from excise.adapters.files.layouts import Fields, parsed
-from excise.adapters.files.put_back import inside, rows_gone
+from excise.adapters.files.put_back import changes_of, inside, rows_gone
 from excise.errors import ArtefactError, InputError
 from excise.journal import fingerprint_of
 from excise.ledger import Ledger
@@ -24,9 +24,13 @@ _Entry = Mapping[str, Any]
 
 
 def removed_text(out: Path, ledger: Ledger, source: _Entry, row: int) -> str:
-    """Text view of a record that was dropped; the raw bytes as text where it could not be read."""
+    """Text view of a record that was dropped; the raw bytes as text where it could not be read.
+
+    Of a columnar source also that of a record that was changed, as it was.
+    """
     if source["format"] in columnar.FORMATS:
-        place = int(np.searchsorted(rows_gone(ledger, source["name"]), row))
+        changes = changes_of(ledger, source["name"])
+        place = int(np.searchsorted(np.union1d(changes.gone, changes.changed), row))
         return _nth(_records(source, ledger.folder / "rows" / inside(source["name"])), place)
     raw = ledger.removed(source["name"], row)
     try:

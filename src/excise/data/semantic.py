@@ -142,8 +142,9 @@ def _absorbed(vectors: Vectors, members: Ints, first_own: int, anchors: Anchors,
         going = np.zeros(len(block), np.bool_)
         near = np.maximum(cosine, inside.max(axis=1)) >= threshold - _SLACK
         for i in np.flatnonzero(near & (block >= first_own)).tolist():
-            other = int(np.where(going, -2, inside[i]).argmax())
-            if other < i:
+            alive = np.where(going, -2, inside[i])
+            other = int(alive.argmax())
+            if alive[other] >= threshold - _SLACK:
                 value = _cosines(rows[i : i + 1], rows[other : other + 1])[0]
                 if value > cosine[i]:
                     partner[i], cosine[i] = block[other], value

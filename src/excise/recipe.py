@@ -34,18 +34,8 @@ from excise.evidence import goals
 
 #: Settings of stages that are paths.
 PATHS = (
-    "data",
-    "model",
-    "before",
-    "after",
-    "against",
-    "like",
-    "index",
-    "encoder",
-    "vectors",
-    "review",
-    "apply",
-    "cache",
+    *("data", "model", "before", "after", "against", "like", "index"),
+    *("encoder", "vectors", "scorer", "review", "apply", "cache"),
 )
 
 #: Deepest nesting of a recipe's YAML; far more than a recipe has, far less than Python can follow.
@@ -188,6 +178,7 @@ class Clean(_Stage):
     features: list[str] = Field([], description="Numeric fields for outliers, labels and values, or auto.")
     encoder: str | None = Field(None, description="Folder of a model that makes vectors of texts.")
     vectors: str | None = Field(None, description="A .npy file with vectors, a row a record.")
+    scorer: str | None = Field(None, description="Folder of a language model for perplexity.")
     review: str | None = Field(None, description="A csv to write what is proposed to.")
     apply: str | None = Field(None, description="Such a csv with a person's decisions.")
     cache: str | None = Field(None, description="Folder where measurements are kept.")

@@ -80,6 +80,10 @@ def clean(
     vectors: Annotated[
         Path | None, typer.Option("--vectors", help="A .npy file with vectors of your own, a row a record.")
     ] = None,
+    scorer: Annotated[
+        Path | None,
+        typer.Option("--scorer", help="Folder of a language model for perplexity, in place of one of n-grams."),
+    ] = None,
     review: Annotated[
         Path | None,
         typer.Option("--review", help="Write what is proposed to a csv with an empty column for your decisions."),
@@ -154,6 +158,7 @@ def clean(
             features=_listed(features),
             encoder=encoder,
             vectors=vectors,
+            scorer=scorer,
             review=review,
             apply=apply,
             cache=cache,
@@ -209,7 +214,8 @@ def _show(result: CleanResult, review: Path | None) -> None:
         table.add_column(heading, justify=side, no_wrap=True)  # type: ignore[arg-type]
     table.add_row("read", f"{total:,}", "")
     for finder, count in evidence["removed"].items():
-        table.add_row(f"removed: {FINDERS[finder].about}", f"{count:,}", f"{100 * count / total:.2f} %")
+        about = FINDERS[finder].about if finder in FINDERS else "as a person said"
+        table.add_row(f"removed: {about}", f"{count:,}", f"{100 * count / total:.2f} %")
     if evidence["rejected"]:
         share = f"{100 * evidence['rejected'] / total:.2f} %"
         table.add_row("set aside: not readable", f"{evidence['rejected']:,}", share)

@@ -30,6 +30,7 @@ class Beside:
         like: Files with texts of the wanted kind.
         encoder: Folder of a model that makes vectors of texts; None makes them from words.
         vectors: A .npy file with the user's own vectors.
+        scorer: Folder of a language model whose perplexity counts; None makes one of n-grams.
         review: File to write proposals to, for a person to decide on.
         apply: Such a file with decisions.
         cache: Folder for what is measured, kept after the run; None keeps it for the run only.
@@ -42,6 +43,7 @@ class Beside:
     like: Inputs | None = None
     encoder: Path | None = None
     vectors: Path | None = None
+    scorer: Path | None = None
     review: Path | None = None
     apply: Path | None = None
     cache: Path | None = None
@@ -56,6 +58,7 @@ class Beside:
             "like": _named(self.like),
             "encoder": None if self.encoder is None else fingerprint_of(self.encoder),
             "vectors": None if self.vectors is None else fingerprint_of(self.vectors),
+            "scorer": None if self.scorer is None else fingerprint_of(self.scorer),
             "apply": None if self.apply is None else fingerprint_of(self.apply),
         }
 

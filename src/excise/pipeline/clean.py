@@ -90,6 +90,7 @@ def clean(
     features: Sequence[str] = (),
     encoder: str | Path | None = None,
     vectors: str | Path | None = None,
+    scorer: str | Path | None = None,
     review: str | Path | None = None,
     apply: str | Path | None = None,
     cache: str | Path | None = None,
@@ -125,6 +126,7 @@ def clean(
             vectors of the texts.
         encoder: Folder of a model that makes those vectors: a transformers encoder, or a table of token vectors.
         vectors: A .npy file with such vectors, a row a record; references and then data.
+        scorer: Folder of a language model for the finder 'perplexity', in place of one of n-grams.
         review: A csv file to write what is proposed to, with an empty column for a person's decisions; without `out`
             that is all that is written.
         apply: Such a file with decisions; they go before what Excise would do, and are kept in the ledger.
@@ -168,6 +170,7 @@ def clean(
             index=None if index is None else stack.enter_context(Index(Path(index), choices, {"text": text, "on": on})),
             encoder=_existing(encoder),
             vectors=_existing(vectors),
+            scorer=_existing(scorer),
             review=None if review is None else Path(review),
             apply=_existing(apply),
             cache=None if cache is None else Path(cache),

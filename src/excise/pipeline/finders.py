@@ -30,6 +30,7 @@ from excise.data import (
     unlike,
 )
 from excise.data.outliers import OutliersSettings
+from excise.data.perplexity import PerplexitySettings
 from excise.data.threads import Mapped
 from excise.errors import SettingError
 from excise.journal import Progress
@@ -166,7 +167,14 @@ def _language(search: Search) -> Iterator[pa.Table]:
 
 
 def _perplexity(search: Search) -> Iterator[pa.Table]:
-    measure = partial(perplexity.measure, like=search.material.target(), mapped=search.mapped)
+    score = search.material.score()
+
+    def measure(corpus: Corpus, settings: PerplexitySettings, progress: Progress) -> pa.Table:
+        if score is not None:
+            return perplexity.measure_with(corpus, score, progress=progress)
+        like = search.material.target()
+        return perplexity.measure(corpus, settings, like=like, mapped=search.mapped, progress=progress)
+
     found = _measured(search, "perplexity", measure, **search.material.target_told())
     return perplexity.judge(found, search.corpus, search.settings)
 

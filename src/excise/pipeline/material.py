@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -50,9 +50,18 @@ class Material:
             self._target = read(self._beside.like, self._folder / "like", fields, progress=self._progress).corpus
         return self._target
 
+    def score(self) -> Callable[[list[str]], Sequence[float]] | None:
+        """Bits per byte of texts under the user's model, if one was brought."""
+        if self._beside.scorer is None:
+            return None
+        from excise.adapters.scorer import scorer
+
+        return scorer(self._beside.scorer)
+
     def target_told(self) -> dict[str, Any]:
-        """What `target` is, in plain values."""
-        return {"like": self._beside.as_dict()["like"], "text": self._beside.against_text}
+        """What `target` and `score` are, in plain values."""
+        told = self._beside.as_dict()
+        return {"like": told["like"], "text": self._beside.against_text, "scorer": told["scorer"]}
 
     def vectors(self) -> NDArray[np.float32]:
         """Vectors of the texts, float32 [records, d], of length 1.

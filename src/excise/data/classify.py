@@ -164,7 +164,7 @@ def by_features(
         raise InputError(
             f"features have the shape {list(features.shape)} for {len(labels)} labels; they must be one row a record."
         )
-    deal = _Deal.of(labels, len(classes), joined(_row_keys(features), groups), folds, seed, skip, features.shape[1])
+    deal = _Deal.of(labels, len(classes), joined(row_keys(features), groups), folds, seed, skip, features.shape[1])
     scale = Scale.of(features, deal.learned)
     models = _learned(Dense(scale.scaled(features[deal.learned])), labels, deal, progress)
 
@@ -227,7 +227,7 @@ class Scale:
         return np.nan_to_num(out, copy=False, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32)
 
 
-def _row_keys(features: NDArray[Any]) -> NDArray[np.uint64]:
+def row_keys(features: NDArray[Any]) -> NDArray[np.uint64]:
     """Equal for equal rows."""
     keys = np.empty(len(features), np.uint64)
     for start in range(0, len(features), _BLOCK):

@@ -209,13 +209,14 @@ def issues(labels: Labels, probabilities: Floats, method: Method = "noise_rate")
     doubtful: Flags = probabilities[np.arange(len(labels)), other] > own
     counts_as = counted(probabilities, thresholds(labels, probabilities))
     if method == "joint":
-        return doubtful & (counts_as >= 0) & (counts_as != labels)
+        doubtful &= (counts_as >= 0) & (counts_as != labels)
     table = joint(labels, counts_as, classes)
-    if method == "noise_rate":
-        return doubtful & _by_noise_rate(labels, probabilities, table)
-    if method == "class_count":
-        return doubtful & _by_class_count(labels, own, table)
-    return doubtful & _by_noise_rate(labels, probabilities, table) & _by_class_count(labels, own, table)
+    if method in {"noise_rate", "both"}:
+        doubtful &= _by_noise_rate(labels, probabilities, table)
+    if method in {"class_count", "both"}:
+        rival = probabilities[np.arange(len(labels)), other]
+        doubtful &= _by_class_count(labels, own, rival, table)
+    return doubtful
 
 
 def _by_noise_rate(labels: Labels, probabilities: Floats, table: Labels) -> Flags:
@@ -231,11 +232,11 @@ def _by_noise_rate(labels: Labels, probabilities: Floats, table: Labels) -> Flag
     return found
 
 
-def _by_class_count(labels: Labels, own: NDArray[np.float64], table: Labels) -> Flags:
+def _by_class_count(labels: Labels, own: NDArray[np.float64], rival: Floats, table: Labels) -> Flags:
     found = np.zeros(len(labels), np.bool_)
     for given, row in enumerate(table):
         members = np.flatnonzero(labels == given)
         if len(members) >= 2:
-            wrong = len(members) - row[given]
-            found[members[np.argsort(own[members], kind="stable")[:wrong]]] = True
+            order = np.lexsort((-rival[members], own[members]))
+            found[members[order[: len(members) - row[given]]]] = True
     return found

@@ -20,9 +20,9 @@ Matrix = NDArray[np.float32]
 
 #: Corrections kept: the product of the inverse Hessian is made from so many steps.
 _MEMORY = 5
-#: Steps at most, and how far the gradient's norm must fall from where all coefficients are 0. What more steps change
-#: in the probabilities is less than what another draw of the folds does.
-_STEPS, _TOLERANCE = 40, 0.03
+#: Steps at most, and how far the gradient's norm must fall from where only the frequencies of the classes are known.
+#: What more steps change in the probabilities is less than what another draw of the folds does.
+_STEPS, _TOLERANCE = 40, 0.05
 #: First step. The Hessian of the cross-entropy of rows of length 1 is at most 1/2.
 _FIRST_STEP = 8.0
 _BLOCK = 4096
@@ -130,7 +130,7 @@ def fit(design: Design, rows: Ints, labels: Ints, classes: int, strength: float,
         labels: int64 [n], of all rows of the design, in [0, classes) for those named.
         classes: k.
         strength: C > 0: the penalty is |coefficients|² / (2 C m), without the intercepts.
-        start: Where to begin; zeros if None.
+        start: Where to begin; at the frequencies of the classes if None.
 
     Returns:
         float32 [width, k].
@@ -147,9 +147,10 @@ def fit(design: Design, rows: Ints, labels: Ints, classes: int, strength: float,
         gradient[:-1] += penalty * coefficients[:-1]
         return total + float(penalty) / 2 * _dot(coefficients[:-1], coefficients[:-1]), gradient
 
-    zeros = np.zeros((design.width, classes), np.float32)
-    steepest = float(np.linalg.norm(loss(zeros)[1]))
-    return minimised(loss, zeros if start is None else start, _TOLERANCE * steepest)
+    ignorant = np.zeros((design.width, classes), np.float32)
+    ignorant[-1] = np.log(np.maximum(np.bincount(labels[rows], minlength=classes), 0.5) / len(rows))
+    steepest = float(np.linalg.norm(loss(ignorant)[1]))
+    return minimised(loss, ignorant if start is None else start, _TOLERANCE * steepest)
 
 
 def _dot(one: Matrix, other: Matrix) -> float:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import typer
 
 from excise import __version__
-from excise.cli import augment, clean, compare, compress, explain, recipe, restore, run
+from excise.cli import augment, clean, compare, compress, explain, finders, recipe, restore, run
 from excise.errors import ExciseError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 app.command()(run.demo)
 app.command()(clean.clean)
+app.command()(finders.finders)
 app.command()(augment.augment)
 app.command()(explain.explain)
 app.command()(restore.restore)

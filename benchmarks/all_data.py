@@ -40,7 +40,8 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
 def made_by(name: str, command: tuple[str, ...], small: bool) -> dict[str, object]:
     """The JSON object a benchmark prints, with machine and versions where it does not tell them itself."""
     asked = [*command, *(["--small"] if small else [])]
-    ran = subprocess.run([sys.executable, HERE / asked[0], *asked[1:]], stdout=subprocess.PIPE, text=True, check=True)
+    whole = [sys.executable, HERE / asked[0], *asked[1:]]
+    ran = subprocess.run(whole, stdout=subprocess.PIPE, text=True, check=True, cwd=HERE.parent)
     told = json.loads(ran.stdout[ran.stdout.index("{") :])
     envelope = {**about(), "command": " ".join(["python", f"benchmarks/{asked[0]}", *asked[1:]])}
     return {"benchmark": name, **{key: value for key, value in envelope.items() if key not in told}, **told}
@@ -49,10 +50,12 @@ def made_by(name: str, command: tuple[str, ...], small: bool) -> dict[str, objec
 def main() -> None:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", help="names with commas between them")
+    parser.add_argument("--only", default="", help=f"names with commas between them: {', '.join(BENCHMARKS)}")
     parser.add_argument("--small", action="store_true")
     chosen = parser.parse_args()
     names = chosen.only.split(",") if chosen.only else list(BENCHMARKS)
+    if unknown := [name for name in names if name not in BENCHMARKS]:
+        parser.error(f"--only has {', '.join(unknown)}; there is {', '.join(BENCHMARKS)}")
     failed = []
     for name in names:
         script = HERE / BENCHMARKS[name][0]

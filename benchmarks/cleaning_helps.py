@@ -3,15 +3,16 @@
     python benchmarks/cleaning_helps.py [--tokens 1000000] [--seeds 3] [--finders exact,normalised,near,lines] [--write]
 
 The text is encyclopedia articles with what repeats in them by nature, and more planted as crawls have it: a few texts
-with dozens of copies, equal ones and edited ones, and a footer under two texts in five. `excise clean` makes the second
-corpus. Both models start from the same weights, see the same number of tokens (as many as the cleaned corpus has: it is
-read once, of the raw one a part in random order), with a tokeniser learnt on text that neither is trained on.
+with 150 copies, others with 4 to 64, equal ones and edited ones, and a footer under two texts in five. `excise clean`
+makes the second corpus. Both models start from the same weights and see the same number of tokens (as many as the
+cleaned corpus has: it is read once, of the raw one a part in random order), with a tokeniser learnt on text that
+neither is trained on.
 
 * held_out: bits per byte on articles that neither corpus holds, nor copies of them; the difference raw - cleaned with a
   95 % bootstrap interval over the articles, and over seeds;
 * gap: bits per byte held out less those on a sample of the model's own training text;
 * memorised: 50 tokens of training text as prompt, the share whose next 50 come back word for word, greedily (Lee and
-  others 2022), on text drawn from the model's own corpus, and on the texts that were copied.
+  others 2022): of text drawn from the model's own corpus, and of the texts that were copied.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ SHAPE = {"hidden": 160, "layers": 4, "heads": 4, "kv_heads": 4, "ffn": 448}
 ARTICLE_CHARACTERS = 2000
 #: Share of the raw text's characters that is planted: equal copies, edited copies. The footers come on top.
 EQUAL, EDITED = 0.25, 0.15
+#: Half of the equal copies are of a few texts: repetition in crawls is that uneven.
+OFTEN = 150
 FOOTERS = (
     "This page was last changed on a day when nobody was looking. Text is available under the terms named below; "
     "additional terms may apply. By using this site you agree to the terms of use and to the policy on privacy.",
@@ -59,13 +62,15 @@ class Texts:
     Attributes:
         originals: Articles as they are.
         raw: Those, with what was planted.
-        copied: Originals that have copies.
+        most: Originals with OFTEN copies.
+        copied: Originals with 4 to 64 copies.
         held_out: Articles of their own.
         other: For the tokeniser.
     """
 
     originals: list[str]
     raw: list[str]
+    most: list[str]
     copied: list[str]
     held_out: list[str]
     other: list[str]
@@ -80,19 +85,19 @@ def texts_of(characters: float, held_out: int, seed: int) -> Texts:
     rest = pool[2 * held_out + 200 :]
     ends = np.cumsum([len(text) for text in rest])
     originals = rest[: int(np.searchsorted(ends, characters)) + 1]
-    raw, copied = list(originals), []
+    raw, most, copied = list(originals), [], []
     whole = sum(map(len, originals)) / (1 - EQUAL - EDITED)
-    for share, is_edited in ((EQUAL, False), (EDITED, True)):
+    for share, often, is_edited in ((EQUAL / 2, True, False), (EQUAL / 2, False, False), (EDITED, False, True)):
         wanted = share * whole
         while wanted > 0:
             text = draw.choice(originals)
-            copied.append(text)
-            for _ in range(min(64, int(4 * draw.paretovariate(0.8)))):
+            (most if often else copied).append(text)
+            for _ in range(OFTEN if often else min(64, int(4 * draw.paretovariate(0.8)))):
                 raw.append(edited(text, draw) if is_edited else text)
                 wanted -= len(text)
     raw = [f"{text}\n\n{draw.choice(FOOTERS)}" if draw.random() < 0.4 else text for text in raw]
     draw.shuffle(raw)
-    return Texts(originals, raw, copied, own, other)
+    return Texts(originals, raw, most, copied, own, other)
 
 
 def edited(text: str, draw: random.Random) -> str:
@@ -279,7 +284,10 @@ def main() -> None:
         corpora = {"raw": texts.raw, "cleaned": kept}
         windows = {name: windows_of(tokenizer, iter(own), WINDOW).numpy() for name, own in corpora.items()}
         steps = min(chosen.tokens // WINDOW, len(windows["cleaned"]), len(windows["raw"])) // BATCH
-        copied = prompts_of(tokenizer, texts.copied, prompts, 1)
+        planted_prompts = {
+            "copied texts": prompts_of(tokenizer, texts.copied, prompts, 1),
+            "most copied texts": prompts_of(tokenizer, texts.most, prompts, 2),
+        }
         progress(f"{ {name: own.size for name, own in windows.items()} } tokens, {steps * BATCH * WINDOW} trained on")
         tasks = [
             Task(
@@ -288,7 +296,7 @@ def main() -> None:
                 str(folder / "tokenizer"),
                 windows[name],
                 texts.held_out,
-                {"own text": prompts_of(tokenizer, own, prompts, 0), "copied texts": copied},
+                {"own text": prompts_of(tokenizer, own, prompts, 0), **planted_prompts},
                 steps,
             )
             for seed in range(chosen.seeds)

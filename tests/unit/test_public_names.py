@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 import excise
 from excise.cli.app import app
 
-COMMANDS = ("demo", "clean", "explain", "restore", "compress", "compare", "run", "recipe")
+COMMANDS = ("demo", "clean", "augment", "explain", "restore", "compress", "compare", "run", "recipe", "finders")
 
 
 def test_all_names_resolve():
@@ -24,7 +24,7 @@ def test_all_names_resolve():
 def test_commands_and_verbs_are_twins():
     commands = {c.name or c.callback.__name__ for c in app.registered_commands} | {"recipe"}
     assert commands == set(COMMANDS)
-    assert commands - {"recipe"} == set(excise.__all__) - {"Corpus", "Ledger", "load"}
+    assert commands - {"recipe", "finders"} == set(excise.__all__) - {"Corpus", "Ledger", "load"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)

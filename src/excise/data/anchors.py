@@ -87,7 +87,8 @@ class Graph:
 
     def nearest(self, rows: Vectors) -> NDArray[np.int64]:
         """As of Anchors, nearly always."""
-        if not len(self._index):
+        if not len(self._index) or not len(rows):
             return np.full(len(rows), -1)
         found = self._index.search(rows, 1, threads=workers())
-        return np.where(found.counts > 0, found.keys[:, 0], -1).astype(np.int64)
+        keys: NDArray[np.int64] = found.keys.reshape(-1).astype(np.int64)  # of one row it gives no matrix
+        return keys

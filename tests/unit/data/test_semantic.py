@@ -8,6 +8,7 @@ import pytest
 
 from excise.corpus import Corpus, Source
 from excise.data import embed, semantic
+from excise.data.anchors import Graph, Listed
 from excise.data.semantic import SemanticSettings
 from excise.errors import InputError, MissingExtraError, SettingError
 
@@ -89,6 +90,18 @@ def test_blocks_do_not_matter_nor_does_the_graph(monkeypatch, exact):
         assert parts == whole
     else:  # the graph finds nearly all
         assert len(parts.keys() & whole.keys()) >= 0.98 * len(whole)
+
+
+@pytest.mark.parametrize("anchors", [Listed(3, 3), Graph(3)], ids=["listed", "graph"])
+def test_anchors_are_numbered_on(anchors):
+    rows = np.eye(3, dtype=np.float32)
+    assert anchors.nearest(rows).tolist() == [-1, -1, -1]
+    anchors.add(rows[:1])
+    assert anchors.nearest(rows[:1]).tolist() == [0]
+    anchors.add(rows[:0])
+    anchors.add(rows[1:])
+    assert anchors.nearest(rows[::-1]).tolist() == [2, 1, 0]
+    assert anchors.nearest(rows[:0]).tolist() == []
 
 
 def test_the_finding_tells_the_cosine():

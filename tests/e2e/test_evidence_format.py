@@ -132,6 +132,23 @@ def test_clean(home):
     assert list(before["sources"]) == ["a.jsonl", "b.jsonl"]
     assert before["records"] - after["records"] == sum(found["removed"].values()) + found["rejected"]
     assert found["removed"]["exact"] >= 4 and found["removed"]["near"] > 0
+    assert found["removed"].keys() == found["found"].keys() == found["alone"].keys()
+    assert found["changed"] == {} and found["changed_records"] == 0
+    assert all(found["alone"][name] <= count for name, count in found["found"].items())
+    told = {(row["source"], row["records"], row["removed"]) for row in found["sources"]}
+    assert told == {(name, n, n - after["sources"][name]) for name, n in before["sources"].items()}
+    for pair in found["overlaps"]:
+        assert 0 < pair["records"] <= min(found["found"][name] for name in pair["finders"])
+        assert pair["examples"].keys() == {"both", "first", "second"} and pair["examples"]["both"]
+    assert found["clusters"] and {cluster["shown_for"] for cluster in found["clusters"]} <= {"largest", "doubtful"}
+    for cluster in found["clusters"]:
+        assert cluster["records"] == 1 + len(cluster["members"]) + cluster["more"]
+        assert cluster["lowest"] == min(member["redundancy"] for member in cluster["members"])
+        assert cluster["text"] and all(member["text"] for member in cluster["members"])
+    near = found["distributions"]["near"]
+    assert sum(near["counts"]) == near["beyond"] == found["found"]["near"]
+    absent = {"shares", "labels", "label_noise", "values", "contamination", "weights", "reviewed"}
+    assert not absent & found.keys() and all(f"`{name}`" in PAGE for name in found.keys() | absent)
     histogram = found["similarities"]
     assert len(histogram["edges"]) == len(histogram["counts"]) + 1
     assert 0 < len(found["pairs"]) <= 20

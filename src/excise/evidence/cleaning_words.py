@@ -82,8 +82,9 @@ CLEANING_WORDS: dict[str, tuple[str, str]] = {
     # Captions
     "caption.what_went": (
         "A record may be found by several and goes once. Near and semantic duplicates are looked for among what the "
-        "finders above them leave.",
-        "一条记录可能被多种方法发现，但只删除一次。近似与语义重复只在前面的方法留下的记录中查找。",
+        "others leave; copies of one that goes for a near duplicate go with it, under that name.",
+        "一条记录可能被多种方法发现，但只删除一次。近似与语义重复只在其他方法留下的记录中查找；"
+        "若某条记录因近似重复被删，它的副本也一并删除并归入该方法。",
     ),
     "caption.agreement": (
         "Records that both found; the darker, the larger the part of the smaller of the two. In the diagonal: all "

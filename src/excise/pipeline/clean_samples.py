@@ -59,9 +59,11 @@ def clusters(dropped: pa.Table, corpus: Corpus, thresholds: Mapping[str, float])
 
 
 def _members(paired: pa.Table, mine: NDArray[np.bool_]) -> list[dict[str, Any]]:
-    """The least similar records of a group."""
+    """The least similar records of a group, and of those with the same bytes one."""
     rows = np.flatnonzero(mine)
-    rows = rows[np.argsort(paired["redundancy"].to_numpy()[rows], kind="stable")][:_MEMBERS]
+    rows = rows[np.argsort(paired["redundancy"].to_numpy()[rows], kind="stable")]
+    exact = pc.equal(paired["finder"].take(pa.array(rows)), "exact").to_numpy(zero_copy_only=False)
+    rows = rows[~exact | (np.cumsum(exact) == 1)][:_MEMBERS]
     shown: list[dict[str, Any]] = (
         paired.take(pa.array(rows)).select(["id", "finder", "redundancy", "reason"]).to_pylist()
     )

@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 #: Bars of a histogram; the share of the records at either end that share the last bar; rules of one finder drawn.
 _BARS, _END, _RULES = 28, 0.002, 12
-#: A measure that spans so much is drawn by its logarithm.
+#: A measure that spans so much, most of it below a tenth of the largest, is drawn by its logarithm.
 _WIDE = 300.0
 #: Languages and the like that are named.
 _NAMED = 12
@@ -108,7 +108,7 @@ def histogram(scale: Scale) -> dict[str, Any] | None:
     low, high = min([low, *limits]), max([high, *limits])
     if low == high:
         low, high = min(low, float(values.min())), max(high, float(values.max()))
-    wide = low > 0 and high / low > _WIDE
+    wide = low > 0 and high / low > _WIDE and float(np.median(values)) < high / 10
     edges = np.geomspace(low, high, _BARS + 1) if wide else np.linspace(low, high, _BARS + 1)
     if limits and low < high:  # an edge gives way to the threshold next to it
         for limit in limits:

@@ -38,6 +38,11 @@ OBS = "tests/unit/weights/test_obs.py"
 MINHASH = "tests/unit/data/test_minhash.py"
 NEAR = "tests/unit/data/test_near.py"
 LOOP = "tests/unit/training/test_loop.py"
+RULES = "tests/golden/test_rules_by_hand.py"
+NGRAMS = "tests/unit/data/test_ngram_model.py"
+UNLIKE = "tests/unit/data/test_unlike.py"
+PII = "tests/unit/data/test_pii.py"
+LANGUAGE = "tests/unit/data/test_language.py"
 
 
 @dataclass(frozen=True)
@@ -313,7 +318,7 @@ MUTANTS = [
     ),
     Mutant(
         "Jaccard |A & B| / |A | B|",
-        "data/kernels.py",
+        "data/set_kernels.py",
         "both / (size - both)",
         "both / (size + both)",
         f"{NEAR}::test_a_changed_word_is_found_with_its_true_similarity",
@@ -359,6 +364,125 @@ MUTANTS = [
         "places // count",
         "places // batch",
         f"{LOOP}::test_every_epoch_sees_each_window_once_and_in_its_own_order",
+    ),
+    Mutant(
+        "quality: letters a word",
+        "data/rules.py",
+        "POINTS_A_WORD, POINT_CHARACTERS = 1.5, 4",
+        "POINTS_A_WORD, POINT_CHARACTERS = 2.5, 4",
+        f"{RULES}::test_words_of_chinese",
+    ),
+    Mutant(
+        "quality: one kind of symbol at a time",
+        "data/rules.py",
+        "np.maximum.reduce([",
+        "np.add.reduce([",
+        f"{RULES}::test_symbols_are_of_one_kind_at_a_time",
+    ),
+    Mutant(
+        "quality: a published threshold",
+        "data/rules.py",
+        "((2, 0.20), (3, 0.18), (4, 0.16))",
+        "((2, 0.20), (3, 0.28), (4, 0.16))",
+        f"{RULES}::test_published_thresholds",
+    ),
+    Mutant(
+        "quality: runs of a width",
+        "data/rule_kernels.py",
+        "if i >= width:",
+        "if i > width:",
+        f"{RULES}::test_runs_that_were_there_before",
+    ),
+    Mutant(
+        "quality: an ellipsis is three stops",
+        "data/rule_kernels.py",
+        "c[_ELLIPSES] += dots == 3",
+        "c[_ELLIPSES] += dots == 2",
+        "tests/property/data/test_rule_laws.py::test_counters_equal_the_twins",
+    ),
+    Mutant(
+        "quality: beyond an upper limit",
+        "data/noisy.py",
+        "1 - np.divide(",
+        "1 + np.divide(",
+        "tests/property/data/test_rule_laws.py::test_beyond_is_zero_on_the_right_side_and_grows",
+    ),
+    Mutant(
+        "language: softmax cooled by the text's length",
+        "data/language_kernels.py",
+        "1.0 / np.sqrt(",
+        "1.0 / np.cbrt(",
+        f"{LANGUAGE}::test_it_is_the_model_of_py3langid",
+    ),
+    Mutant(
+        "pii: Luhn doubles every second digit",
+        "data/pii.py",
+        "divmod(2 * int(d), 10)",
+        "divmod(3 * int(d), 10)",
+        f"{PII}::test_the_known_checks",
+    ),
+    Mutant(
+        "pii: mod 11-2",
+        "data/pii.py",
+        "pow(2, 17 - i, 11)",
+        "pow(3, 17 - i, 11)",
+        f"{PII}::test_the_known_checks",
+    ),
+    Mutant(
+        "pii: IBAN 1 modulo 97",
+        "data/pii.py",
+        "% 97 == 1",
+        "% 97 == 2",
+        f"{PII}::test_the_known_checks",
+    ),
+    Mutant(
+        "n-grams: (count + s p) / (context + s)",
+        "data/ngram_kernels.py",
+        "p = (count + strength * p) / (below + strength)",
+        "p = (count + strength * p) / (below - strength)",
+        f"{NGRAMS}::test_two_bytes_on_paper",
+    ),
+    Mutant(
+        "n-grams: bits",
+        "data/ngram_kernels.py",
+        "sum_of_bits -= np.log2(product)",
+        "sum_of_bits += np.log2(product)",
+        f"{NGRAMS}::test_it_knows_what_it_has_seen",
+    ),
+    Mutant(
+        "perplexity: the models of others",
+        "data/perplexity.py",
+        "dealt(piece, folds) != fold",
+        "dealt(piece, folds) == fold",
+        "tests/unit/data/test_perplexity.py::test_a_record_is_not_scored_by_a_model_that_saw_it",
+    ),
+    Mutant(
+        "unlike: target minus corpus",
+        "data/unlike.py",
+        "bits[fold == index] -= model",
+        "bits[fold == index] += model",
+        f"{UNLIKE}::test_what_is_unlike_goes",
+    ),
+    Mutant(
+        "unlike: log ratio of the features",
+        "data/unlike.py",
+        "(counts + 1.0) / (counts",
+        "(counts + 2.0) / (counts",
+        f"{UNLIKE}::test_importance_by_hand",
+    ),
+    Mutant(
+        "unlike: what is held out is not learnt",
+        "data/unlike.py",
+        "return ~held_out(piece) & (",
+        "return ~held_out(piece) | (",
+        f"{UNLIKE}::test_no_model_sees_what_is_held_out",
+    ),
+    Mutant(
+        "unlike: exact count kept",
+        "data/unlike.py",
+        "round(settings.keep * judged)",
+        "int(settings.keep * judged)",
+        f"{UNLIKE}::test_a_share_is_kept",
     ),
 ]
 

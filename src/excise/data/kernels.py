@@ -1,16 +1,22 @@
-"""The compiled loops over Arrow's text buffers. Importing this module compiles them; nothing else here imports numba.
+"""The compiled loops over Arrow's text buffers. Importing this module compiles them.
 
-All of them are in one file because numba's cache looks only at the file in which a loop is written: a loop that calls
-another one elsewhere would not notice its change.
+Loops that call one another are in one file because numba's cache looks only at the file in which a loop is written: one
+that calls another elsewhere would not notice its change.
 
 Texts are `data` (bytes) and `offsets` [n + 1]: text i is data[offsets[i]:offsets[i + 1]], UTF-8. `points` says by code
 point what it folds to and what it is (unicode.points); texts with entangled code points come composed (text.composed).
+
+ASCII, which is most of most texts, is read eight bytes at a time: one of these is a letter where adding 128 less the
+first letter sets its upper bit, and adding 128 less what follows the last letter does not (Lamport 1975, Multiple byte
+processing with full-word instructions). A byte above 127 spoils only what comes after it.
 """
 
 # mypy: disable-error-code="no-untyped-def, assignment"
-# ruff: noqa: ANN001, ANN201, C901, PLR0912, PLR0915, PLR1714, PLR1730
+# ruff: noqa: ANN001, ANN201, ANN202, C901, PLR0912, PLR0915, PLR1714, PLR1730
 import numpy as np
-from numba import boolean, float64, int64, types, uint8, uint32, uint64
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import boolean, int64, types, uint8, uint32, uint64
+from numba.extending import intrinsic
 
 from excise.data.compiled import kernel
 from excise.data.unicode import ALONE, ENTANGLED, POINT, WORD
@@ -19,15 +25,62 @@ _bytes = types.Array(uint8, 1, "C", readonly=True)  # memory-mapped buffers are 
 _offsets = types.Array(int64, 1, "C", readonly=True)
 _points = types.Array(uint32, 1, "C", readonly=True)
 
-_SEED = np.uint64(0xCBF29CE484222325)  # FNV-1a, 64 bit: offset basis and prime
-_PRIME = np.uint64(0x100000001B3)
-_BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, 2^64 / golden ratio: base of the polynomial over tokens
+_SEED = np.uint64(0xCBF29CE484222325)
+_BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, 2^64 / golden ratio: base of the polynomials over bytes and over tokens
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)  # splitmix64 (Steele, Lea, Flood 2014)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _EMPTY = np.uint32(0xFFFFFFFF)
 _ZERO, _ONE = np.uint64(0), np.uint64(1)
 # Layout of an entry of `points`, as in unicode.py.
 _POINT, _WORD, _ALONE, _ENTANGLED = np.uint32(POINT), np.uint32(WORD), np.uint32(ALONE), np.uint32(ENTANGLED)
+
+
+def _eight(byte: int) -> np.uint64:
+    """The same byte eight times."""
+    return np.uint64(byte * 0x0101010101010101)
+
+
+_HIGH, _BLANKS, _UNDERSCORES = _eight(0x80), _eight(ord(" ")), _eight(ord("_"))
+# Added to bytes below 128, these set the upper bit of those from that sign on.
+_FROM_0, _PAST_9 = _eight(0x80 - ord("0")), _eight(0x80 - ord("9") - 1)
+_FROM_UPPER_A, _PAST_UPPER_Z = _eight(0x80 - ord("A")), _eight(0x80 - ord("Z") - 1)
+_FROM_A, _PAST_Z = _eight(0x80 - ord("a")), _eight(0x80 - ord("z") - 1)
+_PAST_BLANK = _eight(0x80 - ord(" ") - 1)
+
+
+@intrinsic
+def load(typing_context, data, index):
+    """The eight bytes from `index` on, the first one lowest; the caller sees to it that they are there."""
+
+    def code(context, builder, signature, arguments):
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        place = builder.bitcast(builder.gep(array.data, [arguments[1]]), ir.IntType(64).as_pointer())
+        return builder.load(place, align=1)
+
+    return uint64(data, int64), code
+
+
+@intrinsic
+def store(typing_context, data, index, eight):
+    """Write eight bytes from `index` on; the caller sees to it that there is room."""
+
+    def code(context, builder, signature, arguments):
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        place = builder.bitcast(builder.gep(array.data, [arguments[1]]), ir.IntType(64).as_pointer())
+        builder.store(arguments[2], place, align=1)
+        return context.get_dummy_value()
+
+    return types.void(data, int64, uint64), code
+
+
+@intrinsic
+def zeros(typing_context, value):
+    """How many bits below the lowest one that is set; 64 for none."""
+
+    def code(context, builder, signature, arguments):
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+    return int64(uint64), code
 
 
 @kernel(uint64(uint64))
@@ -57,6 +110,30 @@ def decode(data, i, stop):
     return 1
 
 
+@kernel(uint64(uint64, uint64))
+def chain(h, eight):
+    """The hash of some bytes with eight more."""
+    h = (h ^ eight) * _BASE
+    return h ^ (h >> np.uint64(32))
+
+
+@kernel(uint64(uint32))
+def encoded(entry):
+    """The UTF-8 bytes of what a code point folds to, the first one lowest."""
+    point = np.uint64(entry & _POINT)
+    if point < 0x80:
+        return point
+    last = np.uint64(0x80) | (point & np.uint64(63))
+    if point < 0x800:
+        return np.uint64(0xC0) | point >> np.uint64(6) | last << np.uint64(8)
+    third = np.uint64(0x80) | (point >> np.uint64(6) & np.uint64(63))
+    if point < 0x10000:
+        return np.uint64(0xE0) | point >> np.uint64(12) | third << np.uint64(8) | last << np.uint64(16)
+    second = np.uint64(0x80) | (point >> np.uint64(12) & np.uint64(63))
+    high = np.uint64(0xF0) | point >> np.uint64(18) | second << np.uint64(8)
+    return high | third << np.uint64(16) | last << np.uint64(24)
+
+
 @kernel(types.void(_bytes, _offsets, _points, boolean[::1]))
 def entangled(data, offsets, points, found):
     """Which texts hold a code point that cannot be folded by itself; written to `found` [n]."""
@@ -65,6 +142,9 @@ def entangled(data, offsets, points, found):
         i = offsets[text]
         stop = offsets[text + 1]
         while i < stop:
+            if i + 8 <= stop and load(data, i) & _HIGH == _ZERO:
+                i += 8
+                continue
             if data[i] < 0x80:
                 i += 1
                 continue
@@ -73,6 +153,96 @@ def entangled(data, offsets, points, found):
             if unit >> 3 < points.size and points[unit >> 3] & _ENTANGLED:
                 found[text] = True
                 break
+
+
+@kernel(int64(_bytes, int64, int64, _points, uint64[::1]))
+def tokens(data, start, stop, points, out):
+    """Hashes of the tokens of one text: of their folded UTF-8 bytes, eight by eight.
+
+    Args:
+        data: Bytes.
+        start: First byte of the text.
+        stop: One past its last.
+        points: Table of code points.
+        out: At least stop - start long: a text may be all symbols.
+
+    Returns:
+        Number of hashes written to `out`.
+    """
+    count = 0
+    inside = False
+    h = _SEED
+    rest, held = _ZERO, _ZERO  # bytes of the word that h lacks, and how many bits they are: less than 64
+    i = start
+    while i < stop:
+        if held == _ZERO and i + 8 <= stop:
+            x = load(data, i)
+            lower = x | _BLANKS
+            letters = (lower + _FROM_A) & ~(lower + _PAST_Z) & _HIGH
+            digits = (x + _FROM_0) & ~(x + _PAST_9)
+            word = (letters | digits | (_HIGH - (x ^ _UNDERSCORES))) & _HIGH & ~x
+            size = zeros(word ^ _HIGH) & 0x78  # bits of the bytes before the first that is no part of a word
+            if size > 0:
+                folded = x | (letters >> np.uint64(2))
+                if size == 64:
+                    h = chain(h, folded)
+                    inside = True
+                    i += 8
+                    continue
+                i += size >> 3
+                held = np.uint64(size)
+                rest = folded & ((_ONE << held) - _ONE)
+                inside = True
+                after = x >> held & np.uint64(0xFF)
+                if after >= 0x80:  # a code point beyond ASCII, with which the word may go on
+                    continue
+                out[count] = mix(h ^ rest)
+                count += 1
+                h = _SEED
+                rest, held = _ZERO, _ZERO
+                inside = False
+                if after == 0x20:
+                    i += 1
+                continue
+            if not inside:
+                blanks = zeros(x ^ _BLANKS) >> 3
+                if blanks > 0:
+                    i += blanks
+                    continue
+        byte = data[i]
+        if byte < 0x80:
+            entry = points[byte]
+            i += 1
+        else:
+            unit = decode(data, i, stop)
+            entry = points[unit >> 3] if unit >> 3 < points.size else np.uint32(0)
+            i += unit & 7
+        if entry & _WORD:
+            inside = True
+            code = encoded(entry)
+            size = np.int64(8 + 8 * ((code > 0xFF) + (code > 0xFFFF) + (code > 0xFFFFFF)))
+            rest |= code << held
+            if np.int64(held) + size < 64:
+                held += np.uint64(size)
+            else:
+                h = chain(h, rest)
+                fitted = np.uint64(64) - held
+                held = np.uint64(size) - fitted
+                rest = code >> fitted if held > _ZERO else _ZERO
+            continue
+        if inside:
+            out[count] = mix(h ^ rest)
+            count += 1
+            h = _SEED
+            rest, held = _ZERO, _ZERO
+            inside = False
+        if entry & _ALONE:
+            out[count] = mix(_SEED ^ encoded(entry))
+            count += 1
+    if inside:
+        out[count] = mix(h ^ rest)
+        count += 1
+    return count
 
 
 @kernel(int64(_bytes, int64, int64, _points, int64, uint64[::1]))
@@ -85,48 +255,25 @@ def shingle(data, start, stop, points, width, out):
         stop: One past its last.
         points: Table of code points.
         width: Tokens a shingle.
-        out: At least stop - start long: a text may be all symbols.
+        out: At least stop - start long.
 
     Returns:
         Number of hashes written to `out`.
     """
-    count = 0
-    inside = False
-    token = _SEED
-    i = start
-    while i < stop:
-        byte = data[i]
-        if byte < 0x80:
-            entry = points[byte]
-            i += 1
-        else:
-            unit = decode(data, i, stop)
-            entry = points[unit >> 3] if unit >> 3 < points.size else np.uint32(0)
-            i += unit & 7
-        if entry & _WORD:
-            token = (token ^ np.uint64(entry & _POINT)) * _PRIME
-            inside = True
-            continue
-        if inside:
-            out[count] = token ^ (token >> np.uint64(32))
-            count += 1
-            token = _SEED
-            inside = False
-        if entry & _ALONE:
-            alone = (_SEED ^ np.uint64(entry & _POINT)) * _PRIME
-            out[count] = alone ^ (alone >> np.uint64(32))
-            count += 1
-    if inside:
-        out[count] = token ^ (token >> np.uint64(32))
-        count += 1
+    count = tokens(data, start, stop, points, out)
     if count < width:
         width = count
     if width == 0:
         return 0
+    leaving = _ONE
+    for _ in range(width):
+        leaving *= _BASE
+    total, left = _ZERO, _ZERO
+    for k in range(width - 1):
+        total = total * _BASE + out[k]
     for k in range(count - width + 1):
-        total = out[k]
-        for j in range(1, width):
-            total = total * _BASE + out[k + j]
+        total = total * _BASE + out[k + width - 1] - left
+        left = out[k] * leaving
         out[k] = mix(total)
     return count - width + 1
 
@@ -271,130 +418,6 @@ def collect(data, offsets, points, width, scratch, table, out, starts):
     return end
 
 
-@kernel(float64(uint64[::1], int64, int64, int64, int64, float64))
-def jaccard(sets, a, a_stop, b, b_stop, threshold):
-    """|A & B| / |A | B| of two ascending sets, or -1 as soon as it cannot reach the threshold."""
-    size = (a_stop - a) + (b_stop - b)
-    if size == 0:
-        return -1.0
-    # |A & B| >= t / (1 + t) * (|A| + |B|); one less, so that rounding never turns a pair away.
-    misses = size - 2 * (np.int64(threshold / (1.0 + threshold) * size) - 1)
-    if abs((a_stop - a) - (b_stop - b)) > misses:
-        return -1.0
-    both = 0
-    while a < a_stop and b < b_stop:
-        if sets[a] == sets[b]:
-            both += 1
-            a += 1
-            b += 1
-        else:
-            if sets[a] < sets[b]:
-                a += 1
-            else:
-                b += 1
-            misses -= 1
-            if misses < 0:
-                return -1.0
-    return both / (size - both)
-
-
-@kernel(types.void(uint64[::1], int64[::1], int64[::1], boolean[::1], int64, float64, int64[::1], float64[::1]))
-def absorb(sets, starts, bounds, fixed, most, threshold, partner, redundancy):
-    """Within each bucket, best record first: one that matches an earlier one which stayed is absorbed by it.
-
-    Args:
-        sets: Ascending sets one after another.
-        starts: [n + 1], set i is sets[starts[i]:starts[i + 1]].
-        bounds: [buckets + 1]: bucket k holds the sets bounds[k] to bounds[k + 1].
-        fixed: [n], True for a set that stays whatever it matches.
-        most: Buckets of more sets than this are left alone.
-        threshold: Least Jaccard similarity of a match.
-        partner: [n], written: index of the absorbing set, or -1.
-        redundancy: [n], written: their Jaccard similarity, or 0.
-    """
-    staying = np.empty(starts.size, np.int64)
-    for bucket in range(bounds.size - 1):
-        count = 0
-        if bounds[bucket + 1] - bounds[bucket] > most:
-            continue
-        for member in range(bounds[bucket], bounds[bucket + 1]):
-            partner[member] = -1
-            redundancy[member] = 0.0
-            for i in range(0 if fixed[member] else count):
-                other = staying[i]
-                similarity = jaccard(
-                    sets, starts[other], starts[other + 1], starts[member], starts[member + 1], threshold
-                )
-                if similarity >= threshold:
-                    partner[member] = other
-                    redundancy[member] = similarity
-                    break
-            if partner[member] < 0:
-                staying[count] = member
-                count += 1
-
-
-@kernel(types.void(uint64[::1], int64[::1], boolean[::1], int64, float64, int64[::1], float64[::1]))
-def absorb_many(sets, starts, fixed, kinds, threshold, partner, redundancy):
-    """As `absorb` for one bucket of many sets, without comparing all with all.
-
-    Two sets with Jaccard similarity t share at least t of each, so they share one of the rarest |A| - t|A| + 1 elements
-    of each: an index of those proposes every match. Once both sizes are known the first shared element must come
-    earlier still. Records made from one template, which share a band and half of their text, share no rare elements.
-
-    Args:
-        sets: Elements numbered from the rarest up, ascending in each set.
-        starts: [n + 1], set i is sets[starts[i]:starts[i + 1]].
-        fixed: [n], as in `absorb`.
-        kinds: Number of different elements.
-        threshold: Least Jaccard similarity of a match.
-        partner: [n], written: index of an absorbing set, or -1.
-        redundancy: [n], written: their Jaccard similarity, or 0.
-
-    Source: Chaudhuri, Ganti, Kaushik 2006; Bayardo, Ma, Srikant 2007 (prefix filter); Xiao and others 2008 (positions).
-    """
-    last = np.full(kinds, -1, np.int64)  # by element: its last entry in a chain of the sets that stay
-    owner = np.empty(sets.size, np.int64)
-    before = np.empty(sets.size, np.int64)
-    place = np.empty(sets.size, np.int64)
-    seen = np.full(starts.size, -1, np.int64)
-    entries = 0
-    share = threshold / (1.0 + threshold)  # of |A| + |B|, that a match has in common
-    for member in range(starts.size - 1):
-        partner[member] = -1
-        redundancy[member] = 0.0
-        first = starts[member]
-        stop = starts[member + 1]
-        rare = min(stop, stop - np.int64(np.ceil(threshold * (stop - first) - 1e-6)) + 1)
-        for k in range(first, first if fixed[member] else rare):
-            entry = last[np.int64(sets[k])]
-            while entry >= 0 and partner[member] < 0:
-                other = owner[entry]
-                later = place[entry]
-                entry = before[entry]
-                if seen[other] == member:
-                    continue
-                size = starts[other + 1] - starts[other]
-                both = np.int64(np.ceil(share * (stop - first + size) - 1e-6))
-                if k - first > stop - first - both or later > size - both:
-                    continue
-                seen[other] = member
-                similarity = jaccard(sets, starts[other], starts[other + 1], first, stop, threshold)
-                if similarity >= threshold:
-                    partner[member] = other
-                    redundancy[member] = similarity
-            if partner[member] >= 0:
-                break
-        if partner[member] < 0:
-            for k in range(first, rare):
-                element = np.int64(sets[k])
-                owner[entries] = member
-                place[entries] = k - first
-                before[entries] = last[element]
-                last[element] = entries
-                entries += 1
-
-
 @kernel(int64(_bytes, _offsets, _points, uint8[::1], int64[::1]))
 def normalise(data, offsets, points, out, starts):
     """Every code point folded, each run of white space one blank, none at either end.
@@ -403,7 +426,7 @@ def normalise(data, offsets, points, out, starts):
         data: Bytes of the texts.
         offsets: [n + 1].
         points: Table of code points; of the white space of Unicode all but U+0085, 1680, 2028 and 2029 folds to ASCII.
-        out: At least as long as the texts: nothing folds to more bytes.
+        out: 8 longer than the texts: nothing folds to more bytes.
         starts: [n + 1], written: offsets of the results in `out`.
 
     Returns:
@@ -416,6 +439,21 @@ def normalise(data, offsets, points, out, starts):
         i = offsets[text]
         stop = offsets[text + 1]
         while i < stop:
+            if i + 8 <= stop:
+                x = load(data, i)
+                plain = (x + _PAST_BLANK) & ~x & _HIGH
+                size = zeros(plain ^ _HIGH) >> 3  # bytes before the first that is blank, control or beyond ASCII
+                if size > 0:
+                    if gap and end > starts[text]:
+                        out[end] = 32
+                        end += 1
+                    upper = (x + _FROM_UPPER_A) & ~(x + _PAST_UPPER_Z) & _HIGH
+                    store(out, end, x | (upper >> np.uint64(2)))
+                    end += size
+                    i += size
+                    gap = size < 8 and data[i] == 32
+                    i += gap
+                    continue
             byte = data[i]
             if byte < 0x80:
                 point = np.int64(points[byte] & _POINT)

@@ -28,7 +28,7 @@ BINS = 120
 #: Least probability that two records just at the threshold meet in a band. 20 x 6 at 0.8: 1-(1-0.8^6)^20 = 0.998.
 FOUND = 0.99
 #: Of the signatures: tokens, shingles, hashes. Kept ones of another version are not used.
-VERSION = 1
+VERSION = 2
 _SLICE_BYTES, _SLICE_ROWS = 1 << 22, 1 << 14
 _EMPTY = np.uint32(0xFFFFFFFF)
 #: Odd, so that groups never share a key by accident.

@@ -54,7 +54,7 @@ def normalised(texts: pa.Array) -> pa.Array:
     from excise.data import kernels  # noqa: PLC0415 - compiles
 
     data, offsets = buffers(composed(texts))
-    out = np.empty(int(offsets[-1] - offsets[0]), np.uint8)
+    out = np.empty(int(offsets[-1] - offsets[0]) + 8, np.uint8)
     starts = np.empty(len(offsets), np.int64)
     size = kernels.normalise(data, offsets, points(), out, starts)
     return pa.LargeStringArray.from_buffers(len(texts), pa.py_buffer(starts), pa.py_buffer(out[:size]))

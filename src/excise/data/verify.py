@@ -49,7 +49,7 @@ def absorbed(
     Returns:
         Index of the text that absorbs each, or -1 [n], and their similarity [n].
     """
-    from excise.data import kernels  # noqa: PLC0415 - compiles
+    from excise.data import set_kernels  # noqa: PLC0415 - compiles
 
     sets, starts = shingle_sets(texts)
     partner = np.full(len(texts), -1, np.int64)
@@ -60,9 +60,11 @@ def absorbed(
         where = starts[first : last + 1]
         elements, kinds = rare_first(sets[where[0] : where[-1]], where - where[0])
         here = slice(first, last)
-        kernels.absorb_many(elements, where - where[0], fixed[here], kinds, threshold, partner[here], redundancy[here])
+        set_kernels.absorb_many(
+            elements, where - where[0], fixed[here], kinds, threshold, partner[here], redundancy[here]
+        )
         partner[here][partner[here] >= 0] += first
-    kernels.absorb(sets, starts, bounds, fixed, _MANY, threshold, partner, redundancy)
+    set_kernels.absorb(sets, starts, bounds, fixed, _MANY, threshold, partner, redundancy)
     return partner, redundancy
 
 

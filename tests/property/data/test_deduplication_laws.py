@@ -16,13 +16,15 @@ TEXT = st.text(KNOWN, max_size=60)
 MIXED = st.text(
     st.sampled_from("aB é\u0301中文，。กา가ᄀ\u1161①½ﬁ\u3000\u00a0\u2028 \t_9-+%＜‰—😀\ufe0fﾊﾟΣİ𠀀"), max_size=60
 )
+#: Words around eight bytes long, which are read eight bytes at a time, and what may interrupt them.
+EIGHTS = st.text(st.sampled_from("abcdefXYZ0189__éЖ中½ﬁ😀-+,   \n\x00\x7f@[`{/:\u00a0"), max_size=80)
 
 
 def long(*texts):
     return pa.array(texts, pa.large_string())
 
 
-@given(st.lists(st.one_of(TEXT, MIXED), min_size=1, max_size=4))
+@given(st.lists(st.one_of(TEXT, MIXED, EIGHTS), min_size=1, max_size=4))
 @settings(max_examples=300, deadline=None)
 def test_shingle_sets_equal_the_oracle(texts):
     hashes, starts = verify.shingle_sets(long(*texts))
@@ -31,7 +33,7 @@ def test_shingle_sets_equal_the_oracle(texts):
         assert hashes[starts[i] : starts[i + 1]].tolist() == expected
 
 
-@given(st.one_of(TEXT, MIXED))
+@given(st.one_of(TEXT, MIXED, EIGHTS))
 @settings(max_examples=100, deadline=None)
 def test_signatures_equal_the_oracle(one):
     values, present = minhash.signatures(long(one))
@@ -40,7 +42,7 @@ def test_signatures_equal_the_oracle(one):
     assert present[0] == bool(text_oracle.shingles(one))
 
 
-@given(st.lists(st.one_of(TEXT, MIXED), min_size=1, max_size=4))
+@given(st.lists(st.one_of(TEXT, MIXED, EIGHTS), min_size=1, max_size=4))
 @settings(max_examples=300, deadline=None)
 def test_normalised_equals_the_oracle(texts):
     assert text.normalised(long(*texts)).to_pylist() == [text_oracle.normalised(t) for t in texts]

@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 
 from excise.data.augment import operations
 from excise.data.contamination import ContaminationSettings
+from excise.data.labels import LabelsSettings
 from excise.data.language import LanguageSettings
 from excise.data.lines import LinesSettings
 from excise.data.near import NearSettings
@@ -29,13 +30,14 @@ from excise.data.rules import RulesSettings
 from excise.data.semantic import SemanticSettings
 from excise.data.substrings import SubstringsSettings
 from excise.data.unlike import UnlikeSettings
+from excise.data.values import ValuesSettings
 from excise.errors import InputError, OutputError, SettingError
 from excise.evidence import goals
 
 #: Settings of stages that are paths.
 PATHS = (
     *("data", "model", "before", "after", "against", "like", "index"),
-    *("encoder", "vectors", "scorer", "review", "apply", "cache"),
+    *("encoder", "vectors", "probabilities", "scorer", "review", "apply", "cache"),
 )
 
 #: Deepest nesting of a recipe's YAML; far more than a recipe has, far less than Python can follow.
@@ -92,6 +94,8 @@ FINDERS: dict[str, Finder] = {
     "perplexity": Finder(PerplexitySettings, _ALONE, "too surprising or too predictable"),
     "unlike": Finder(UnlikeSettings, _ALONE, "unlike what is wanted"),
     "outliers": Finder(OutliersSettings, _ALONE, "unlike all others"),
+    "labels": Finder(LabelsSettings, ("drop", "relabel", "weigh", "note"), "probably labelled wrongly"),
+    "values": Finder(ValuesSettings, ("drop", "relabel", "weigh", "note"), "a number that does not fit the rest"),
     "near": Finder(NearSettings, _COPIES, "nearly the same"),
     "semantic": Finder(SemanticSettings, _COPIES, "nearly the same in what it says"),
     "lines": Finder(LinesSettings, _PARTS, "lines that many records hold"),
@@ -178,6 +182,7 @@ class Clean(_Stage):
     features: list[str] = Field([], description="Numeric fields for outliers, labels and values, or auto.")
     encoder: str | None = Field(None, description="Folder of a model that makes vectors of texts.")
     vectors: str | None = Field(None, description="A .npy file with vectors, a row a record.")
+    probabilities: str | None = Field(None, description="A file with probabilities of the labels.")
     scorer: str | None = Field(None, description="Folder of a language model for perplexity.")
     review: str | None = Field(None, description="A csv to write what is proposed to.")
     apply: str | None = Field(None, description="Such a csv with a person's decisions.")

@@ -80,6 +80,10 @@ def clean(
     vectors: Annotated[
         Path | None, typer.Option("--vectors", help="A .npy file with vectors of your own, a row a record.")
     ] = None,
+    probabilities: Annotated[
+        Path | None,
+        typer.Option("--probabilities", help="A file with your own out-of-sample probabilities of the labels."),
+    ] = None,
     scorer: Annotated[
         Path | None,
         typer.Option("--scorer", help="Folder of a language model for perplexity, in place of one of n-grams."),
@@ -158,6 +162,7 @@ def clean(
             features=_listed(features),
             encoder=encoder,
             vectors=vectors,
+            probabilities=probabilities,
             scorer=scorer,
             review=review,
             apply=apply,

@@ -30,6 +30,7 @@ class Beside:
         like: Files with texts of the wanted kind.
         encoder: Folder of a model that makes vectors of texts; None makes them from words.
         vectors: A .npy file with the user's own vectors.
+        probabilities: File with the user's own probabilities of the labels.
         scorer: Folder of a language model whose perplexity counts; None makes one of n-grams.
         review: File to write proposals to, for a person to decide on.
         apply: Such a file with decisions.
@@ -43,6 +44,7 @@ class Beside:
     like: Inputs | None = None
     encoder: Path | None = None
     vectors: Path | None = None
+    probabilities: Path | None = None
     scorer: Path | None = None
     review: Path | None = None
     apply: Path | None = None
@@ -58,6 +60,7 @@ class Beside:
             "like": _named(self.like),
             "encoder": None if self.encoder is None else fingerprint_of(self.encoder),
             "vectors": None if self.vectors is None else fingerprint_of(self.vectors),
+            "probabilities": None if self.probabilities is None else fingerprint_of(self.probabilities),
             "scorer": None if self.scorer is None else fingerprint_of(self.scorer),
             "apply": None if self.apply is None else fingerprint_of(self.apply),
         }

@@ -90,6 +90,7 @@ def clean(
     features: Sequence[str] = (),
     encoder: str | Path | None = None,
     vectors: str | Path | None = None,
+    probabilities: str | Path | None = None,
     scorer: str | Path | None = None,
     review: str | Path | None = None,
     apply: str | Path | None = None,
@@ -126,6 +127,8 @@ def clean(
             vectors of the texts.
         encoder: Folder of a model that makes those vectors: a transformers encoder, or a table of token vectors.
         vectors: A .npy file with such vectors, a row a record; references and then data.
+        probabilities: Out-of-sample probabilities of the labels, for the finder 'labels', in place of a classifier of
+            its own: a .npz, .npy or .parquet file (adapters.probabilities).
         scorer: Folder of a language model for the finder 'perplexity', in place of one of n-grams.
         review: A csv file to write what is proposed to, with an empty column for a person's decisions; without `out`
             that is all that is written.
@@ -170,6 +173,7 @@ def clean(
             index=None if index is None else stack.enter_context(Index(Path(index), choices, {"text": text, "on": on})),
             encoder=_existing(encoder),
             vectors=_existing(vectors),
+            probabilities=_existing(probabilities),
             scorer=_existing(scorer),
             review=None if review is None else Path(review),
             apply=_existing(apply),

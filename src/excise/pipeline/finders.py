@@ -18,6 +18,7 @@ from excise.data import (
     contamination,
     exact,
     keep,
+    labels,
     language,
     lines,
     near,
@@ -28,12 +29,15 @@ from excise.data import (
     semantic,
     substrings,
     unlike,
+    values,
 )
+from excise.data.labels import LabelsSettings
 from excise.data.outliers import OutliersSettings
 from excise.data.perplexity import PerplexitySettings
 from excise.data.threads import Mapped
+from excise.data.values import ValuesSettings
 from excise.errors import SettingError
-from excise.journal import Progress
+from excise.journal import Progress, digest_of
 from excise.pipeline.beside import Measured
 from excise.pipeline.material import Material
 
@@ -197,6 +201,42 @@ def _outliers(search: Search) -> Iterator[pa.Table]:
     return outliers.judge(found, search.corpus, search.settings)
 
 
+def _labels(search: Search) -> Iterator[pa.Table]:
+    given, skip = search.material.probabilities(), search.gone()[search.corpus.first_own :]
+    numbers = search.material.numbers()
+
+    def measure(corpus: Corpus, settings: LabelsSettings, progress: Progress) -> pa.Table:
+        features = None if numbers is None else numbers[0]
+        return labels.measure(
+            corpus,
+            settings,
+            features=features,
+            probabilities=given,
+            skip=skip,
+            mapped=search.mapped,
+            progress=progress,
+        )
+
+    found = _measured(search, "labels", measure, **search.material.told(), **_without(skip))
+    return labels.judge(found, search.corpus, search.settings)
+
+
+def _values(search: Search) -> Iterator[pa.Table]:
+    skip = search.gone()[search.corpus.first_own :]
+
+    def measure(corpus: Corpus, settings: ValuesSettings, progress: Progress) -> pa.Table:
+        features = search.material.rows()[0]
+        return values.measure(corpus, settings, features=features, skip=skip, progress=progress)
+
+    found = _measured(search, "values", measure, **search.material.told(), **_without(skip))
+    return values.judge(found, search.corpus, search.settings)
+
+
+def _without(skip: NDArray[np.bool_]) -> dict[str, str]:
+    """What is measured of some records only depends on which those are."""
+    return {"without": digest_of(np.flatnonzero(skip).tolist())}
+
+
 #: The finders by name; recipe.FINDERS says in which order they run.
 FINDERS: dict[str, Callable[[Search], Iterator[pa.Table]]] = {
     "exact": _exact,
@@ -207,6 +247,8 @@ FINDERS: dict[str, Callable[[Search], Iterator[pa.Table]]] = {
     "perplexity": _perplexity,
     "unlike": _unlike,
     "outliers": _outliers,
+    "labels": _labels,
+    "values": _values,
     "near": _near,
     "semantic": _semantic,
     "lines": _lines,

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from excise.adapters import probabilities
 from excise.adapters.files.layouts import Fields
 from excise.adapters.files.read import Reading, read
 from excise.corpus import Corpus
 from excise.data import embed
-from excise.journal import Progress, digest_of, fingerprint_of
+from excise.data.classify import Probabilities
+from excise.journal import Progress, fingerprint_of
 from excise.pipeline.beside import Beside, Measured
 
 
@@ -94,6 +96,11 @@ class Material:
         """Numeric fields, float32 [own records, d], and their names; None where none were asked for."""
         return self._reading.features() if self._reading.fields.features else None
 
+    def probabilities(self) -> Probabilities | None:
+        """The user's own probabilities of the labels, if any were brought."""
+        path = self._beside.probabilities
+        return None if path is None else probabilities.read(path, self._corpus)
+
     def rows(self) -> tuple[NDArray[np.float32], Sequence[str] | None]:
         """Numeric fields and their names where they were asked for, else vectors of the own texts."""
         found = self.numbers()
@@ -104,5 +111,6 @@ class Material:
         source = self._beside.vectors or self._beside.encoder
         return {
             "features": list(self._reading.fields.features),
-            "vectors": None if source is None else digest_of(fingerprint_of(source)),
+            "vectors": None if source is None else fingerprint_of(source),
+            "probabilities": self._beside.as_dict()["probabilities"],
         }

@@ -20,7 +20,7 @@ from excise.corpus import Corpus
 from excise.data import text
 from excise.data.decide import DISAGREE
 from excise.data.excerpts import excerpts
-from excise.pipeline import clean_samples
+from excise.pipeline import clean_labels, clean_samples
 from excise.pipeline.distributions import distributions, shares, spread
 from excise.pipeline.study import Study
 
@@ -38,7 +38,6 @@ def evidence_of(
     written: Mapping[str, Any],
     skipped: Sequence[str],
     tables: Mapping[str, pa.Table] | None = None,
-    views: Mapping[int, Mapping[str, float]] | None = None,
 ) -> dict[str, Any]:
     """What OUT/evidence.json holds.
 
@@ -48,7 +47,6 @@ def evidence_of(
         written: By source, what `write_source` told; empty for a dry run.
         skipped: Files that no reader takes.
         tables: What was measured, by finder: a row a record that is no reference.
-        views: What a model thinks of labels, by position: label to probability, the most probable first.
     """
     sources, choices, corpus = study.reading.corpus.sources, study.choices, study.corpus
     decisions, tables = study.decisions, tables or {}
@@ -95,14 +93,14 @@ def evidence_of(
         "pairs": _pairs(study, dropped),
         "versions": {"excise": __version__, "pyarrow": pa.__version__, "numpy": np.__version__},
     }
+    action = choices.actions.get("labels", "drop")
+    held = _of(own, "contaminated")
     optional = {
         "shares": shares(tables, choices.settings),
-        "labels": clean_samples.suspicious_labels(
-            _of(own, "labels"), corpus, choices.actions.get("labels", "drop"), views or {}
-        ),
-        "contamination": clean_samples.contamination(_of(own, "contaminated"), corpus)
-        if "contaminated" in choices.finders
-        else None,
+        "labels": clean_labels.suspicious_labels(_of(own, "labels"), corpus, action, tables.get("labels")),
+        "label_noise": clean_labels.label_noise(tables.get("labels")),
+        "values": clean_labels.suspicious_values(_of(own, "values"), corpus),
+        "contamination": clean_samples.contamination(held, corpus) if "contaminated" in choices.finders else None,
         "weights": _weights(decisions, sum(after.values())),
         "reviewed": _reviewed(decisions),
     }

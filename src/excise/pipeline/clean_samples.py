@@ -18,8 +18,8 @@ from excise.pipeline.distributions import spread
 
 #: Code points of a text that are shown, and read where two long texts begin alike.
 CHARACTERS, _READ = 2000, 200_000
-#: Groups of each kind, their members that are shown, samples of a finder, suspicious labels, evaluation items.
-_GROUPS, _MEMBERS, _SAMPLES, _LABELS, _ITEMS = 10, 5, 4, 24, 10
+#: Groups of each kind, their members that are shown, samples of a finder, evaluation items.
+_GROUPS, _MEMBERS, _SAMPLES, _ITEMS = 10, 5, 4, 10
 #: Code points before what differs, or before a span, where a text does not begin so.
 _BEFORE = 200
 #: Finders that have a part of their own in the report.
@@ -132,37 +132,8 @@ def _alike(one: str, other: str) -> int:
     return next((i for i in range(most) if one[i] != other[i]), most)
 
 
-def suspicious_labels(
-    findings: pa.Table, corpus: Corpus, action: str, views: Mapping[int, Mapping[str, float]]
-) -> list[dict[str, Any]]:
-    """The labels that look most wrong, with what the model thinks of them.
-
-    Args:
-        findings: FINDINGS of finder 'labels'.
-        corpus: The records.
-        action: What is done about them.
-        views: By position, label to probability; the most probable first.
-    """
-    rows = _most(findings, _LABELS)
-    texts = excerpts(corpus, {row["locus"]: [0] for row in rows}, CHARACTERS)
-    return [
-        {
-            "id": row["locus"],
-            "given": one.label,
-            "suggested": row["value"],
-            "redundancy": row["redundancy"],
-            "reason": row["reason"],
-            "text": one.text,
-            "characters": one.characters,
-            "action": action,
-            "probabilities": dict(views.get(row["position"], {})),
-        }
-        for row in rows
-        if (one := texts.get((row["locus"], 0))) is not None
-    ]
-
-
-def _most(findings: pa.Table, count: int) -> list[dict[str, Any]]:
+def most(findings: pa.Table, count: int) -> list[dict[str, Any]]:
+    """The most redundant findings, as rows."""
     order = np.argsort(-findings["redundancy"].to_numpy(), kind="stable")[:count]
     rows: list[dict[str, Any]] = findings.take(pa.array(order)).to_pylist()
     return rows
@@ -223,7 +194,7 @@ def contamination(findings: pa.Table, corpus: Corpus) -> dict[str, Any] | None:
     rows = []
     for item in held.take(pa.array(order)).to_pylist():
         mine = findings.filter(pc.equal(findings["partner"], item["partner"]))
-        (best,) = _most(mine, 1)
+        (best,) = most(mine, 1)
         rows.append((item, best))
     texts = excerpts(corpus, {name: [0] for item, best in rows for name in (item["partner"], best["locus"])}, _READ)
     return {

@@ -162,6 +162,40 @@ def _outliers(table: pa.Table, settings: Any, places: NDArray[np.int64]) -> Iter
     yield Scale("outliers", "how odd", odd, (None, limit), reached=True)
 
 
+def _perplexity(table: pa.Table, settings: Any, places: NDArray[np.int64]) -> Iterator[Scale]:
+    """Surprise of the records that are long enough to be judged."""
+    from excise.data import perplexity
+
+    judged = table["size_bytes"].to_numpy() >= settings.min_length
+    values = np.where(judged, table["bits_per_byte"].to_numpy(), np.nan)
+    yield Scale(
+        "perplexity", "bits a byte under a model of the other texts", values, perplexity.limits(table, settings)
+    )
+
+
+def _unlike(table: pa.Table, settings: Any, places: NDArray[np.int64]) -> Iterator[Scale]:
+    """Likeness to the target, by the measure that decides."""
+    from excise.data import unlike
+
+    limit, values = unlike.limit_of(table, settings), table[settings.by].to_numpy()
+    if settings.by == "difference":
+        yield Scale("unlike", "bits a byte more under a model of the target", values, (None, limit))
+    else:
+        yield Scale("unlike", "importance, nats a word", values, (limit, None))
+
+
+def _labels(table: pa.Table, settings: Any, places: NDArray[np.int64]) -> Iterator[Scale]:
+    """Doubt of the labels; of what lies beyond the threshold only what the method picks is found."""
+    doubt = 1 - table["own"].to_numpy().astype(np.float64)
+    yield Scale("labels", "1 - probability of the given label", doubt, (None, settings.threshold), reached=True)
+
+
+def _values(table: pa.Table, settings: Any, places: NDArray[np.int64]) -> Iterator[Scale]:
+    """Distance of the values from what a model expects."""
+    far = np.abs(table["z"].to_numpy().astype(np.float64))
+    yield Scale("values", "usual deviations from the expected value", far, (None, settings.threshold), reached=True)
+
+
 def _first_column(table: pa.Table, settings: Any, places: NDArray[np.int64]) -> Iterator[Scale]:
     """The first column of numbers, without a threshold."""
     for field in table.schema:
@@ -180,7 +214,15 @@ _OF_FINDINGS: dict[str, Callable[[pa.Table, Any], Iterator[Scale]]] = {
     "contaminated": _similarity("contaminated", "share of an evaluation item that the record holds", 0.5),
 }
 #: Finders that measure every record.
-_OF_TABLES: dict[str, _Tables] = {"quality": _rules, "language": _language, "outliers": _outliers}
+_OF_TABLES: dict[str, _Tables] = {
+    "quality": _rules,
+    "language": _language,
+    "perplexity": _perplexity,
+    "unlike": _unlike,
+    "outliers": _outliers,
+    "labels": _labels,
+    "values": _values,
+}
 
 
 def spread(indices: Sequence[int] | NDArray[np.int64], count: int) -> list[int]:

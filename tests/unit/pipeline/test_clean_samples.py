@@ -2,14 +2,17 @@
 
 import json
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from excise.corpus import Corpus
+from excise.data import labels
+from excise.data.classify import Probabilities
 from excise.data.decide import decide
 from excise.data.excerpts import excerpts
 from excise.finding import Finding, table_of
-from excise.pipeline import clean_samples
+from excise.pipeline import clean_labels, clean_samples
 
 
 def corpus(texts, labels=None):
@@ -85,11 +88,20 @@ def test_a_span_far_inside_is_shown_in_context():
 
 
 def test_labels_come_with_the_models_view_the_surest_first():
-    findings = [Finding("labels", f"m#{i}", 0.5 + i / 100, "likely y", i, value="y") for i in range(30)]
-    data = corpus([f"t{i}" for i in range(30)], ["x"] * 30)
-    found = clean_samples.suspicious_labels(table_of(findings), data, "relabel", {29: {"y": 0.79, "x": 0.21}})
-    assert [row["id"] for row in found[:2]] == ["m#29", "m#28"] and len(found) == 24
-    assert (found[0]["given"], found[0]["suggested"], found[0]["probabilities"]) == ("x", "y", {"y": 0.79, "x": 0.21})
+    probable = np.array([[0.9, 0.1]] * 20 + [[0.1, 0.9]] * 20 + [[0.05, 0.95], [0.08, 0.92]])
+    data = corpus([f"t{i}" for i in range(42)], ["x"] * 20 + ["y"] * 20 + ["x", "x"])
+    measured = labels.measure(data, labels.LabelsSettings(), probabilities=Probabilities(("x", "y"), probable))
+    findings = pa.concat_tables([*labels.judge(measured, data, labels.LabelsSettings())])
+    found = clean_labels.suspicious_labels(findings, data, "relabel", measured)
+    assert [(row["id"], row["given"], row["suggested"]) for row in found] == [("m#40", "x", "y"), ("m#41", "x", "y")]
+    assert [row["probabilities"] for row in found] == [{"y": 0.95, "x": 0.05}, {"y": 0.92, "x": 0.08}]
+    assert clean_labels.label_noise(measured) == {"labels": ["x", "y"], "counts": [[20, 2], [0, 20]], "wrong": 2}
+
+
+def test_values_come_with_what_was_expected():
+    data = corpus(["a", "b"], ["1.5", "99"])
+    (row,) = clean_labels.suspicious_values(table_of([Finding("values", "m#1", 0.9, "far", 1, value="2.25")]), data)
+    assert (row["id"], row["given"], row["expected"], row["text"]) == ("m#1", 99.0, 2.25, "b")
 
 
 def test_evaluation_items_are_shown_beside_the_record_that_holds_them():
@@ -121,7 +133,7 @@ def test_excerpts(start):
 
 def test_findings_without_spans_and_partners_are_no_trouble():
     assert clean_samples.samples(table_of([]), corpus(["a"]), {}) == {}
-    assert clean_samples.suspicious_labels(table_of([]), corpus(["a"]), "drop", {}) == []
+    assert clean_labels.suspicious_labels(table_of([]), corpus(["a"]), "drop", None) == []
     assert (
         clean_samples.clusters(pa.Table.from_pylist([], decide(table_of([]), corpus(["a"])).schema), corpus(["a"]), {})
         == []

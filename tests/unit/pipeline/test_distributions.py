@@ -8,9 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from excise.data.labels import LabelsSettings
 from excise.data.language import LanguageSettings
 from excise.data.outliers import OutliersSettings
+from excise.data.perplexity import PerplexitySettings
 from excise.data.rules import RulesSettings
+from excise.data.unlike import UnlikeSettings
+from excise.data.values import ValuesSettings
 from excise.finding import Finding, table_of
 from excise.pipeline.distributions import Scale, distributions, histogram, shares, spread
 
@@ -73,6 +77,18 @@ def test_each_finder_is_drawn_from_what_it_measured():
         "language": LanguageSettings(),
         "other": Other(),
     }
+    tables |= {
+        "perplexity": pa.table({"bits_per_byte": [1.0, 2.0, 9.0, 3.0], "size_bytes": [500, 500, 500, 5]}),
+        "labels": pa.table({"own": [0.9, 0.5, 0.1, None]}),
+        "values": pa.table({"z": [-6.0, 1.0, 5.0, None]}),
+        "unlike": pa.table({"difference": [-0.5, 0.1, 0.4]}),
+    }
+    settings |= {
+        "perplexity": PerplexitySettings(upper=8.0, lower=0.5),
+        "labels": LabelsSettings(),
+        "values": ValuesSettings(),
+        "unlike": UnlikeSettings(limit=0.2),
+    }
     findings = table_of([Finding("outliers", "m#2", 0.9, "", 5)])
     found = distributions(findings, tables, settings, first_own=3)
     assert found["quality.gopher.min_words"]["threshold"] == [50, None]
@@ -80,6 +96,9 @@ def test_each_finder_is_drawn_from_what_it_measured():
     assert all(one["beyond"] for one in found.values() if one["finder"] == "quality")
     assert (found["outliers"]["threshold"], found["outliers"]["beyond"]) == ([None, 5.0], 1)
     assert found["language"]["beyond"] == 0
+    assert (found["perplexity"]["threshold"], found["perplexity"]["beyond"]) == ([0.5, 8.0], 1)
+    assert sum(found["perplexity"]["counts"]) == 3, "a short text is not judged"
+    assert [found[name]["beyond"] for name in ("labels", "values", "unlike")] == [2, 2, 1]
     assert (found["other"]["label"], found["other"]["threshold"]) == ("some score", [None, None])
     assert shares(tables, settings) == {
         "language": [

@@ -237,10 +237,15 @@ def row_keys(features: NDArray[Any]) -> NDArray[np.uint64]:
 
 
 def joined(keys: NDArray[np.uint64], groups: Ints | None) -> Ints:
-    """Groups of records that are equal or in one of the given groups, and so on from those; int64 [n]."""
-    ours = np.unique(keys, return_inverse=True)[1].reshape(-1)
+    """Groups of records that are equal or in one of the given groups, and so on from those.
+
+    Returns:
+        int64 [n]: the first record of each one's group.
+    """
+    _, first, ours = np.unique(keys, return_index=True, return_inverse=True)
+    ours = ours.reshape(-1)
     if groups is None:
-        return ours.astype(np.int64)
+        return first[ours]
     theirs = np.unique(groups, return_inverse=True)[1].reshape(-1)
     head = np.arange(len(keys))
     while True:
@@ -279,9 +284,10 @@ def deal_out(labels: Ints, groups: Ints, folds: int, seed: int) -> Ints:
     draw = np.random.default_rng(seed).permutation(len(first))
     order = np.lexsort((draw, -size, kind))
     place = np.arange(len(order)) - np.searchsorted(kind[order], kind[order])
-    lap, at = np.divmod(place + kind[order], folds)  # each class begins with another fold
+    lap, at = np.divmod(place, folds)
+    there_and_back = np.where(lap % 2 == 0, at, folds - 1 - at)  # large groups come first
     dealt = np.empty(len(order), np.int64)
-    dealt[order] = np.where(lap % 2 == 0, at, folds - 1 - at)  # there and back: large groups come first
+    dealt[order] = (there_and_back + kind[order]) % folds  # each class begins with another fold
     fold[rows] = dealt[member.reshape(-1)]
     return fold
 

@@ -239,8 +239,9 @@ def reason(given: str, own: float, suggested: str, other: float) -> str:
 
 
 def _percent(probability: float) -> str:
-    percent = 100 * probability
-    return f"{percent:.0f} %" if percent >= 1 else "under 1 %"
+    if probability < 0.01:
+        return "under 1 %"
+    return "over 99 %" if probability > 0.99 else f"{100 * probability:.0f} %"
 
 
 def summary(measured: pa.Table) -> Mapping[str, Any]:

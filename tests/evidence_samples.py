@@ -60,6 +60,30 @@ COMPRESS = {
     "seconds": 3.1,
 }
 
+AUGMENT = {
+    "schema_version": 1,
+    "kind": "augment",
+    "status": "done",
+    "settings": {"op": ["keyboard=0.05", "drop=0.1"], "copies": 1, "seed": 0},
+    "before": {"records": 100, "bytes": 9000, "sources": {"a.jsonl": 100}},
+    "after": {"records": 197, "sources": {"a.jsonl": 197}},
+    "added": {"drop": 98, "keyboard": 99},
+    "labels": [{"label": "体育", "before": 60, "after": 118}, {"label": "<b>", "before": 40, "after": 79}],
+    "warnings": [],
+    "pairs": [
+        {
+            "id": "a.jsonl#100",
+            "partner": "a.jsonl#0",
+            "finder": "keyboard",
+            "reason": "keyboard=0.05",
+            "text": "<script>won a price",
+            "partner_text": "<script>won a prize",
+        }
+    ],
+    "versions": {"excise": "0.1.0"},
+    "seconds": 0.4,
+}
+
 OTHERS = [
     {"kind": "gather", "status": "done", "files": {"licences": {"records": 120, "bytes": 900_000}}},
     {"kind": "split", "status": "done", "records": {"train": 4900, "heldout": 192}},

@@ -37,6 +37,23 @@ def headline(evidence: Evidence) -> tuple[Markup, Markup, str]:
     return word(kind if changed else "clean.headline", **told), means, "plain"
 
 
+def augment_headline(evidence: Evidence) -> tuple[Markup, Markup, str]:
+    """The first sentence of an augmentation."""
+    told = {"added": f"{sum(evidence['added'].values()):,}", "records": f"{evidence['before']['records']:,}"}
+    means = word("clean.dry" if evidence.get("status") == "dry_run" else "augment.cost")
+    return word("augment.headline", **told), means, "plain"
+
+
+def augmented(evidence: Evidence) -> dict[str, Any]:
+    """What the template of an augmentation asks for."""
+    rows = [{"name": name, "records": count} for name, count in evidence["added"].items()]
+    pairs = evidence.get("pairs", [])[:20]
+    return {
+        "operations": _counted(rows),
+        "pairs": [{**pair, "marked": marked(pair["partner_text"], pair["text"])} for pair in pairs],
+    }
+
+
 def _share(part: float, whole: float) -> str:
     """A part in percent; a line never ends before its sign."""
     return f"{numbers.three(100 * part / whole)}\u00a0%" if whole else "–"

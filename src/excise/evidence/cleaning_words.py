@@ -114,6 +114,25 @@ CLEANING_WORDS: dict[str, tuple[str, str]] = {
         "{items} 道题中有 {touched} 道与数据有相同内容。相同的文字已标出。",
     ),
     "caption.samples": ("A few of each, spread over the data.", "各取几条，均匀取自全部数据。"),
+    # Augmentation
+    "augment.headline": (
+        "{added} changed copies were added to {records} records",
+        "为 {records} 条记录添加了 {added} 条改动过的副本",
+    ),
+    "augment.cost": (
+        "What was there stays as it was, byte for byte; a copy is beside its parent, with its label.",
+        "原有记录逐字节不变；副本与原记录在同一文件中，标签相同。",
+    ),
+    "added": ("What was added, by operation", "各操作添加的记录数"),
+    "classes": ("Classes before and after", "各类别前后数量"),
+    "class": ("class", "类别"),
+    "copies": ("Records and their copies", "记录与副本"),
+    "new": ("added", "新增"),
+    "caption.copies": (
+        "Left the record, right its copy. Words that differ are marked.",
+        "左为原记录，右为副本。不同的词已标出。",
+    ),
+    "next.made": ("What a copy was made of, and how", "副本来自哪条记录，如何得来"),
     # What to do next
     "next.explain": ("Why a record went, beside the one that stays", "某条记录为何被删，与保留的记录对照"),
     "next.restore": ("The original back", "还原全部原始数据"),

@@ -26,7 +26,7 @@ ROWS = 12
 
 
 def write(path: Path, evidence: Mapping[str, Any]) -> None:
-    """Render the evidence of clean, compress, compare or run to one HTML file.
+    """Render the evidence of clean, augment, compress, compare or run to one HTML file.
 
     Args:
         path: The file; it appears only when it is complete.
@@ -116,6 +116,7 @@ def _compare_headline(evidence: Mapping[str, Any]) -> tuple[Markup, Markup, str]
 
 _HEADLINES: dict[str, Callable[[Mapping[str, Any]], tuple[Markup, Markup, str]]] = {
     "clean": cleaning.headline,
+    "augment": cleaning.augment_headline,
     "compress": _compress_headline,
     "compare": _compare_headline,
 }
@@ -148,6 +149,7 @@ def _part(evidence: Mapping[str, Any], prefix: str, *, alone: bool) -> dict[str,
         "sizes": _sizes(evidence) if evidence["kind"] == "compress" else {},
         "settings": list(_settings(evidence.get("settings", {}))),
         "layers": _worst_layers(evidence.get("layers", [])),
+        "augmented": cleaning.augmented(evidence) if evidence["kind"] == "augment" else {},
         "cleaning": cleaning.arranged(evidence, prefix) if evidence["kind"] == "clean" else {},
     }
 

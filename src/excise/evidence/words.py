@@ -13,6 +13,7 @@ from excise.evidence.visible import visible
 WORDS: dict[str, tuple[str, str]] = {
     **CLEANING_WORDS,
     "kind.clean": ("Cleaning", "数据清洗"),
+    "kind.augment": ("Augmentation", "数据增强"),
     "kind.compress": ("Compression", "模型压缩"),
     "kind.compare": ("Comparison", "前后对比"),
     "kind.run": ("Run", "完整流程"),

@@ -6,11 +6,18 @@ from html.parser import HTMLParser
 import pytest
 
 from cleaning_sample import CLEANING
-from evidence_samples import CLEAN, COMPARE, COMPRESS, OTHERS
+from evidence_samples import AUGMENT, CLEAN, COMPARE, COMPRESS, OTHERS
 from excise.evidence import plots, report
 
 RUN = {"schema_version": 1, "kind": "run", "status": "done", "stages": [*OTHERS, CLEAN, COMPRESS, COMPARE]}
-KINDS = {"clean": CLEAN, "cleaning with every part": CLEANING, "compress": COMPRESS, "compare": COMPARE, "run": RUN}
+KINDS = {
+    "clean": CLEAN,
+    "cleaning with every part": CLEANING,
+    "augment": AUGMENT,
+    "compress": COMPRESS,
+    "compare": COMPARE,
+    "run": RUN,
+}
 VOID = {"meta", "input", "br", "path", "use"}
 
 
@@ -117,6 +124,7 @@ def test_chinese_names_are_drawn_as_text():
         ({**CLEAN, "after": CLEAN["before"], "removed": {}, "pairs": []}, "None of 5,574 records went"),
         (CLEANING, "703 of 5,574 records went (12.6\u00a0%), 117 were changed"),
         ({**CLEANING, "after": CLEANING["before"]}, "117 of 5,574 records were changed, none went"),
+        (AUGMENT, "197 changed copies were added to 100 records"),
         (COMPRESS, "The model now takes 0.36× of its bytes"),
         (COMPARE, "Smaller: 0.36× on disk; slower here, writing and reading; predicts worse (bits per byte +2.7 %)"),
         (RUN, "Smaller: 0.36× on disk"),

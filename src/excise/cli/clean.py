@@ -218,9 +218,12 @@ def _show(result: CleanResult, review: Path | None) -> None:
     for heading, side in (("", "left"), ("records", "right"), ("of all", "right")):
         table.add_column(heading, justify=side, no_wrap=True)  # type: ignore[arg-type]
     table.add_row("read", f"{total:,}", "")
-    for finder, count in evidence["removed"].items():
-        about = FINDERS[finder].about if finder in FINDERS else "as a person said"
-        table.add_row(f"removed: {about}", f"{count:,}", f"{100 * count / total:.2f} %")
+    for word in ("removed", "changed"):
+        for finder, count in evidence[word].items():
+            if count == 0 and finder in evidence["changed"]:
+                continue
+            about = FINDERS[finder].about if finder in FINDERS else "as a person said"
+            table.add_row(f"{word}: {about}", f"{count:,}", f"{100 * count / total:.2f} %")
     if evidence["rejected"]:
         share = f"{100 * evidence['rejected'] / total:.2f} %"
         table.add_row("set aside: not readable", f"{evidence['rejected']:,}", share)

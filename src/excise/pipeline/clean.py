@@ -200,7 +200,7 @@ def _only_studied(
     inputs = find(data, progress=progress)
     with tempfile.TemporaryDirectory(prefix="excise-") as folder:
         found = study(inputs, Path(folder), fields, choices, beside, just_do, progress)
-        return CleanResult(None, {**evidence_of(found, fields, {}, ()), "status": "dry_run"})
+        return CleanResult(None, {**evidence_of(found, fields, {}, (), found.measured.tables), "status": "dry_run"})
 
 
 def _cleaned(
@@ -239,7 +239,7 @@ def _cleaned(
         except UserError:  # what has to be mended changes the run's fingerprint: nothing here can be gone on with
             journal.discard()
             raise
-        evidence = evidence_of(found, fields, written, inputs.skipped)
+        evidence = evidence_of(found, fields, written, inputs.skipped, found.measured.tables)
         evidence["seconds"] = round(time.monotonic() - began, 2)
         write_json(journal.folder / "evidence.json", evidence)
         report.write(journal.folder / "report.html", evidence)

@@ -165,7 +165,12 @@ def _labels(corpus: Corpus) -> NDArray[np.int64]:
 
 
 def _found(name: str, search: Search, step: Step) -> pa.Table:
-    """FINDINGS of one finder: a step, so that a killed run looks for them once."""
+    """FINDINGS of one finder: a step, so that a killed run looks for them once.
+
+    What a finder has measured is kept by itself; to judge it again costs little, and loads it for the evidence.
+    """
+    if hasattr(search.settings, "MEASURED"):
+        return pa.concat_tables([FINDINGS.empty_table(), *FINDERS[name](search)])
     path = search.folder / f"{name}.arrow"
     step(f"find {name}", lambda: _write(path, FINDINGS, FINDERS[name](search)), [path])
     return _read(path)

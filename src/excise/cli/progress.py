@@ -32,6 +32,7 @@ def bars() -> Iterator[Progress]:
         TextColumn("{task.description}"),
         BarColumn(bar_width=30),
         TextColumn("{task.percentage:>3.0f} %"),
+        TextColumn("{task.fields[rate]:>9}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
@@ -41,23 +42,44 @@ def bars() -> Iterator[Progress]:
         def report(label: str, done: float, total: float | None) -> None:
             job = label.partition(",")[0]  # "training, loss 3.2": one bar, its text changes
             if job not in tasks:
-                tasks[job] = display.add_task(label, total=total)
-            display.update(tasks[job], description=label, completed=done, total=total)
+                tasks[job] = display.add_task(label, total=total, rate="")
+            task = display.tasks[display.task_ids.index(tasks[job])]
+            speed = task.finished_speed or task.speed
+            rate = _rate(speed) if speed else ""
+            display.update(tasks[job], description=label, completed=done, total=total, rate=rate)
 
         yield report
 
 
 def _lines() -> Progress:
-    """Says each label when it begins and, at most every ten seconds, how far it is."""
+    """Says each label when it begins and, at most every ten seconds, how far it is, how fast, and how long it takes."""
+    began: dict[str, tuple[float, float]] = {}
     last: dict[str, float] = {}
 
     def report(label: str, done: float, total: float | None) -> None:
         now, job = time.monotonic(), label.partition(",")[0]
         if job not in last:
-            last[job] = now
+            last[job], began[job] = now, (now, done)
             print(f"{label} ...", file=sys.stderr, flush=True)  # noqa: T201 - this is what the file is for
         elif total and now - last[job] >= 10:
             last[job] = now
-            print(f"{label} {done / total:.0%}", file=sys.stderr, flush=True)  # noqa: T201
+            first, before = began[job]
+            speed = (done - before) / (now - first)
+            left = f", {_duration((total - done) / speed)} left" if speed > 0 else ""
+            told = f"{label}: {100 * done / total:.0f} %, {_rate(speed)}{left}"
+            print(told, file=sys.stderr, flush=True)  # noqa: T201
 
     return report
+
+
+def _rate(speed: float) -> str:
+    """Units of the job, bytes or records or others, a second."""
+    for factor, prefix in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if speed >= factor:
+            return f"{speed / factor:.1f}{prefix}/s"
+    return f"{speed:.1f}/s"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

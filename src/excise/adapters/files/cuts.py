@@ -106,6 +106,8 @@ def _cuts(reading: Reading, index: int, changes: Changes) -> Iterator[SourceCut]
     finders = iter(changes.finders.to_pylist())
     edits = changes.inside()
     inside = next(edits, None)
+    if inside is not None and source.format not in FORMS:
+        raise InputError(str(reading.editable(index)), source.name)
     proof = None if inside is None else Proof(reading, index, changes.changed)
     for row, start, raw in taken_out(chunks, spans):
         if inside is None or inside.row != row:

@@ -98,14 +98,14 @@ def from_json(block: Block, layout: Layout) -> Columns:
     """Columns of JSON objects."""
     table = _json_table(block, layout)
     taken = None if table is None else take(table, layout)
-    return taken if taken is not None else _one_by_one(block, layout, _json_record)
+    return taken if taken is not None else one_by_one(block, layout, _json_record)
 
 
 def from_csv(block: Block, layout: Layout) -> Columns:
     """Columns of csv rows (without the header)."""
     table = _csv_table(block, layout)
     taken = None if table is None else take(table, layout)
-    return taken if taken is not None else _one_by_one(block, layout, _csv_record)
+    return taken if taken is not None else one_by_one(block, layout, _csv_record)
 
 
 def from_lines(block: Block, layout: Layout) -> Columns:
@@ -116,7 +116,7 @@ def from_lines(block: Block, layout: Layout) -> Columns:
         offsets = np.append(block.starts, block.stops[-1]) - block.starts[0]
         texts = pa.LargeStringArray.from_buffers(len(block.starts), pa.py_buffer(offsets), pa.py_buffer(region))
         return Columns(pc.utf8_rtrim(texts, "\r\n"), None, None, seen=frozenset(layout.view.fields))
-    return _one_by_one(block, layout, _line_record)
+    return one_by_one(block, layout, _line_record)
 
 
 def _first(block: Block) -> int:
@@ -238,7 +238,8 @@ def composed(columns: Mapping[str, pa.Array], layout: Layout, numbers: Floats | 
     return Columns(views.filled(layout.view, columns), ids, labels, order, numbers)
 
 
-def _one_by_one(block: Block, layout: Layout, read: Callable[[bytes, Layout], dict[str, Any]]) -> Columns:
+def one_by_one(block: Block, layout: Layout, read: Callable[[bytes, Layout], dict[str, Any]]) -> Columns:
+    """Columns of records that are read singly."""
     found: list[_Record] = []
     bad: list[tuple[int, str]] = []
     seen: set[str] = set()
@@ -308,7 +309,12 @@ def _whole(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _decode(data: bytes) -> str:
+def decode(data: bytes) -> str:
+    """UTF-8 as text.
+
+    Raises:
+        BadRecordError: It is none.
+    """
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -319,7 +325,7 @@ def _decode(data: bytes) -> str:
 
 
 def _json_record(data: bytes, layout: Layout) -> dict[str, Any]:
-    text = _decode(data)
+    text = decode(data)
     try:
         record = json.loads(text, parse_int=Written, parse_float=Written)
     except json.JSONDecodeError as error:
@@ -334,7 +340,7 @@ def _json_record(data: bytes, layout: Layout) -> dict[str, Any]:
 
 
 def _csv_record(data: bytes, layout: Layout) -> dict[str, Any]:
-    text = _decode(data)
+    text = decode(data)
     if "\0" in text:
         raise BadRecordError("the record holds NUL bytes, as binary files and UTF-16 do")
     cells = csv_cells(text, layout.delimiter, layout.quoted)
@@ -363,7 +369,7 @@ def csv_cells(text: str, delimiter: str, quoted: bool) -> Sequence[str]:
 
 
 def _line_record(data: bytes, layout: Layout) -> dict[str, Any]:
-    text = _decode(data)
+    text = decode(data)
     if "\0" in text:
         raise BadRecordError("the line holds NUL bytes, as binary files and UTF-16 do")
     return {layout.view.fields[0]: text.rstrip("\r\n")}

@@ -26,6 +26,7 @@ _FORMATS = {
     ".parquet": "parquet",
     ".arrow": "arrow",
     ".feather": "arrow",
+    ".tar": "tar",
 }
 _COMPRESSIONS = {".gz": "gz", ".zst": "zst", ".xz": "xz"}
 _BOM = b"\xef\xbb\xbf"
@@ -52,7 +53,7 @@ class Input:
     Attributes:
         name: Path relative to the root of what was asked for, '/' as separator.
         path: Where it is.
-        format: jsonl, json, csv, tsv, txt, parquet or arrow; 'beside' for one without records that goes along.
+        format: jsonl, json, csv, tsv, txt, parquet, arrow or tar; 'beside' for one without records that goes along.
         compression: '', gz, zst or xz.
         size_bytes: Size on disk.
         fingerprint: XXH3-128 of its bytes, hex.

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from excise.adapters.files import containers, extract, features, spans, views
+from excise.adapters.files import containers, extract, features, samples, spans, views
 from excise.adapters.files.extract import Columns, Layout
 from excise.adapters.files.find import Input
 from excise.adapters.files.spans import Block
@@ -69,6 +69,8 @@ def parsed(one: Input, fields: Fields, chunks: Iterator[bytes]) -> Iterator[tupl
             yield block, extract.from_lines(block, layout), layout
     elif one.format in {"csv", "tsv"}:
         yield from _csv(one, fields, chunks)
+    elif one.format == "tar":
+        yield from _tar(one, fields, chunks)
     else:
         found = spans.lines(chunks, one.shown) if one.format == "jsonl" else spans.elements(chunks, one.shown)
         layout = None
@@ -90,6 +92,18 @@ def _json_layout(block: Block, fields: Fields, shown: str) -> Layout | None:
     types = {name: views.column_type(views.found(sample, name)) for name in layout.needed}
     types |= dict.fromkeys((n for n in types if n not in sample and any(p.isdecimal() for p in n.split("."))), None)
     return replace(layout, types=types, known=frozenset({*sample, *(n for n in layout.needed if _has(sample, n))}))
+
+
+def _tar(one: Input, fields: Fields, chunks: Iterator[bytes]) -> Iterator[tuple[Block, Columns, Layout]]:
+    layout = None
+    for block in samples.spans(chunks, one.shown):
+        if layout is None and len(block.starts):
+            with contextlib.suppress(extract.BadRecordError):
+                sample = samples.record(block.record(0))
+                named = {name: value for name, value in sample.items() if name != samples.KEY}
+                layout = replace(layout_for(fields, named, one.shown), known=frozenset(sample))
+        layout = layout or Layout(views.View("txt", ("txt",), ("", "")))
+        yield block, samples.from_samples(block, layout), layout
 
 
 def _object(raw: bytes) -> dict[str, Any] | None:

@@ -102,6 +102,8 @@ class Reading:
     def editable(self, index: int) -> str | None:
         """Why the text view of a source cannot be changed in place; None where it can."""
         fixed, name = self.contents[index].fixed, self.corpus.sources[index].name
+        if self.corpus.sources[index].format == "tar":
+            return f"{name} is a tar file, whose samples can only be dropped as a whole"
         if not fixed:
             return None
         return (

@@ -58,7 +58,7 @@ class Block:
         return Block(self.data, self.at, self.line, self.starts[1:], self.stops[1:])
 
 
-class _Misplaced(Exception):
+class Misplaced(Exception):
     """Something wrong at a byte of the data being scanned."""
 
     def __init__(self, told: str, at: int) -> None:
@@ -66,10 +66,10 @@ class _Misplaced(Exception):
 
 
 #: Scans data[begin:], told whether the source ends there: data for the block, starts, stops, bytes used up.
-_Scan = Callable[[bytes, int, bool], tuple[bytes, Int64s, Int64s, int]]
+Scan = Callable[[bytes, int, bool], tuple[bytes, Int64s, Int64s, int]]
 
 
-def _blocks(chunks: Iterable[bytes], find: _Scan, shown: str) -> Iterator[Block]:
+def blocks(chunks: Iterable[bytes], find: Scan, shown: str) -> Iterator[Block]:
     """Feeds a scan; what it does not use up comes again with the next chunk."""
     head, pending = with_head(iter(chunks))
     chunk = next(pending, None)
@@ -80,7 +80,7 @@ def _blocks(chunks: Iterable[bytes], find: _Scan, shown: str) -> Iterator[Block]
         data = rest + chunk if rest else chunk
         try:
             shown_data, starts, stops, used = find(data, begin, following is None)
-        except _Misplaced as error:
+        except Misplaced as error:
             raise InputError(error.told, shown, line + data.count(b"\n", 0, error.at)) from None
         yield Block(shown_data, at, line, starts, stops)
         line += data.count(b"\n", 0, used)
@@ -95,7 +95,7 @@ def lines(chunks: Iterable[bytes], shown: str) -> Iterator[Block]:
         stops = np.flatnonzero(body[begin:] == _NEWLINE) + (begin + 1)
         return (data, *_between(data, begin, stops, final))
 
-    return _blocks(chunks, find, shown)
+    return blocks(chunks, find, shown)
 
 
 def rows(chunks: Iterable[bytes], delimiter: str, quoted: bool, shown: str) -> Iterator[Block]:
@@ -109,13 +109,13 @@ def rows(chunks: Iterable[bytes], delimiter: str, quoted: bool, shown: str) -> I
         stops = np.empty(data.count(b"\n"), np.int64)
         count, open_, _ = scan.row_stops(np.frombuffer(data, np.uint8), begin, ord(delimiter), quoted, stops)
         if final and open_:
-            raise _Misplaced(
+            raise Misplaced(
                 "a quote opened in the row that begins here is never closed; close it, or double quotes in text",
                 int(stops[count - 1]) if count else begin,
             )
         return (data, *_between(data, begin, stops[:count], final))
 
-    return _blocks(chunks, find, shown)
+    return blocks(chunks, find, shown)
 
 
 def quotes_are_marks(head: bytes, delimiter: str) -> bool:
@@ -155,14 +155,14 @@ def elements(chunks: Iterable[bytes], shown: str) -> Iterator[Block]:
         spans = np.empty((3, data.count(b",") + 2), np.int64)
         count, used, fault, at = scan.element_spans(body, begin, state, spans[0], spans[1], spans[2])
         if fault:
-            raise _Misplaced(_ARRAY_FAULTS[fault], at)
+            raise Misplaced(_ARRAY_FAULTS[fault], at)
         if final and state[0] != scan.BEHIND:
-            raise _Misplaced("the JSON array is never closed; the file may be cut short", len(data))
+            raise Misplaced("the JSON array is never closed; the file may be cut short", len(data))
         blanked = body.copy()
         blanked[spans[2, :count]] = _SPACE
         return blanked.tobytes(), spans[0, :count].copy(), spans[1, :count].copy(), used
 
-    return _blocks(chunks, find, shown)
+    return blocks(chunks, find, shown)
 
 
 _ARRAY_FAULTS = {

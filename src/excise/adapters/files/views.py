@@ -22,6 +22,8 @@ _SHAPES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("chosen", ("rejected",)),
     ("question", ("context", "answer", "response", "solution")),
     ("content", ()),
+    ("txt", ()),
+    ("caption", ()),
     ("sentence", ()),
     ("document", ()),
 )

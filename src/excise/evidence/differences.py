@@ -114,9 +114,9 @@ def _runs(parts: Sequence[str], flags: Sequence[bool]) -> Iterator[tuple[bool, s
 
 
 def _folded(text: str, *, first: bool, last: bool) -> Markup:
-    """A stretch without its inside; the beginning of a text always shows, its end never alone."""
-    head, tail = _BESIDE, 0 if last else _BESIDE
-    if (first and last) or len(text) < head + tail + _LEFT_OUT:
+    """A stretch without its inside; beside a difference, and at the beginning of a text, some of it shows."""
+    head, tail = _BESIDE, 0 if last and not first else _BESIDE
+    if len(text) < head + tail + _LEFT_OUT:
         return shown(text)
     left = f"{len(text) - head - tail:,}"
     inside = Markup('<span class="fold">⋯ {} ⋯</span>').format(left)

@@ -77,7 +77,9 @@ def _text(x: float, y: float, text: str, anchor: str) -> str:
 
 
 def _short(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return "0" if abs(value) < 1e-6 else f"{value:.3g}"
 
 
 def _anchor(x: float) -> str:

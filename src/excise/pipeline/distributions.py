@@ -88,7 +88,9 @@ def shares(tables: Mapping[str, pa.Table], settings: Mapping[str, Any]) -> dict[
     if table is None:
         return {}
     values, counts = pc.value_counts(table["language"].cast(pa.string())).flatten()
-    kept = set(settings["language"].keep)
+    from excise.data.language import KIN
+
+    kept = {name for wanted in settings["language"].keep for name in (wanted, *KIN.get(wanted, ()))}
     rows = sorted(zip(values.to_pylist(), counts.to_pylist(), strict=True), key=lambda row: (-row[1], str(row[0])))
     told = [{"name": name or "–", "records": count, "kept": name is None or name in kept} for name, count in rows]
     return {"language": told[:_NAMED]}
@@ -118,12 +120,16 @@ def histogram(scale: Scale) -> dict[str, Any] | None:
         edges = np.array([low, low + 1.0])
     counts = np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0]
     return {
-        "edges": [float(f"{edge:.6g}") for edge in edges],
+        "edges": [_rounded(edge) for edge in edges],
         "counts": counts.tolist(),
-        "threshold": list(scale.threshold),
+        "threshold": [None if limit is None else _rounded(limit) for limit in scale.threshold],
         "beyond": scale.beyond,
         "scale": "logarithmic" if wide else "linear",
     }
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.6g}")
 
 
 def _similarity(name: str, label: str, default: float) -> Callable[[pa.Table, Any], Iterator[Scale]]:

@@ -61,6 +61,8 @@ def test_long_stretches_that_are_the_same_are_left_out_and_counted():
     assert len(told(kept)) == len(told(other)) == 601 - left + len(f"⋯ {left} ⋯")
     assert kept.endswith("<mark>x</mark>") and other.endswith("<mark>y</mark>")
     assert "⋯" not in beside(same, [same])[0], "equal texts are shown as they are"
+    kept, (part,) = beside("x " + same, [same])
+    assert "⋯ 480 ⋯" in part and "⋯ 540 ⋯" in kept, "a text that is a part of the other is cut as that one is"
 
 
 @pytest.mark.parametrize("text", ["a ", "啊", "a b "])

@@ -17,7 +17,6 @@ _points = types.Array(uint32, 1, "C", readonly=True)
 _COUNT_BITS = np.uint32(22)
 _COUNT = np.uint32((1 << 22) - 1)
 EXACT = 256 + 65536
-LONGEST = 7
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)  # splitmix64
 _ONE = np.uint64(1)
 
@@ -112,7 +111,7 @@ def surprise(data, offsets, order, table, total, strength, bits):
 
     Source: MacKay, Bauman Peto 1995, A hierarchical Dirichlet language model.
     """
-    context = np.zeros(LONGEST + 1, np.float64)  # count of the last n bytes, by n
+    context = np.zeros(order + 1, np.float64)  # count of the last n bytes, by n
     for text in range(offsets.size - 1):
         window = ~np.uint64(0)
         context[0] = total

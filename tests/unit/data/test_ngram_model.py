@@ -57,6 +57,12 @@ def test_bits_equal_the_definition(learnt, scored):
     assert got == pytest.approx([slow_bits(learnt, one) for one in scored], rel=1e-9)
 
 
+def test_a_text_less_likely_than_any_float():
+    (bits,) = trained(["abc"]).bits(pa.array(["xyz 中文 " * 60], pa.large_string()))
+    assert bits > 1100
+    assert bits == pytest.approx(slow_bits(["abc"], "xyz 中文 " * 60), rel=1e-9)
+
+
 def test_two_bytes_on_paper():
     """After learning 'ab' once: p(a) and p(b | a), by hand for the two shortest orders that matter."""
     s = ngram_model.STRENGTH

@@ -10,9 +10,11 @@ import pytest
 
 from excise.corpus import Corpus
 from excise.data import bag_kernels, text, unlike
+from excise.data.ngram_model import train
 from excise.data.unicode import points
 from excise.errors import InputError, SettingError
 from excise.finding import FINDINGS
+from excise.journal import silent
 
 ENGLISH = [
     "river",
@@ -73,7 +75,7 @@ def test_reasons_tell_value_and_limit(measured):
 
 def test_a_share_is_kept(measured):
     for by in ("difference", "importance"):
-        for keep in (0.25, 0.5, 1.0):
+        for keep in (0.25, 0.36, 0.5, 1.0):
             rows = found(measured, by=by, keep=keep)
             assert len(rows) == 210 - round(210 * keep)
     best = {row["position"] for row in found(measured, keep=0.5)}
@@ -121,6 +123,21 @@ def test_importance_by_hand():
     n, m = 10_000 + 6, 10_000 + 3
     expected = math.log(3 / n) - math.log(1 / m) + math.log(2 / n) - math.log(2 / m) + math.log(2 / n) - math.log(1 / m)
     assert number[0] == 3 and sums[0] == pytest.approx(expected)
+
+
+def test_the_difference_is_target_minus_corpus_a_byte():
+    texts = pa.array(["the river", "flour oven", ""], pa.large_string())
+    pieces = list(text.pieces(Corpus.from_texts(TEXTS), 1 << 20, silent, ""))
+    first, second, third = (
+        train(pieces, lambda piece, a=a, b=b: np.arange(piece.count) // 10 % 10 == (a + b))
+        for a, b in ((0, 0), (1, 0), (1, 1))
+    )
+    ratios = np.zeros((2, unlike.BUCKETS))
+    models = unlike._Likeness(first, [second, third], ratios)
+    difference, importance, sizes = unlike._scores(texts, np.array([1, 0, 0]), models)
+    expected = (first.bits(texts) - np.where([True, False, False], third.bits(texts), second.bits(texts)))[:2] / [9, 10]
+    assert difference[:2] == pytest.approx(expected) and np.isnan(difference[2])
+    assert importance[:2].tolist() == [0, 0] and sizes.tolist() == [9, 10, 0]
 
 
 def test_features_are_words_letters_and_pairs():

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -21,6 +22,7 @@ from excise.errors import ExciseError, InputError, OutputError, SettingError
 from excise.ledger import Ledger
 from excise.pipeline import augment as pipeline
 from excise.pipeline.augment import augment
+from excise.pipeline.explain import explain
 from excise.pipeline.restore import restore
 
 RECORDS = [
@@ -116,6 +118,19 @@ def test_copies_stand_behind_the_records_of_each_file_and_are_taken_back(data: P
         assert new.count(b"\r\n") == (new.count(b"\n") if b"\r\n" in old else 0)
     assert restore(tmp_path / "out", tmp_path / "back").bitwise
     assert same_files(data, tmp_path / "back")
+
+
+def test_explain_tells_what_a_copy_is_made_from(data: Path, tmp_path: Path) -> None:
+    augment(data, tmp_path / "out", op=["noise=0.2", "swap=0.4"], seed=5)
+    for name in ("a.jsonl", "c.json", "d.csv", "sub/g.jsonl.gz", "i.parquet"):
+        told = explain(tmp_path / "out", f"{name}#{len(RECORDS) + 1}")
+        assert (told["fate"], told["partner"], told["finder"]) == ("added", f"{name}#0", "swap")
+        assert told["partner_text"] == RECORDS[0]["text"]
+        assert told["text"] != RECORDS[0]["text"]
+        assert sorted(re.findall(r"\w+", told["text"])) == sorted(re.findall(r"\w+", str(RECORDS[0]["text"])))
+        assert explain(tmp_path / "out", f"{name}#0")["copies"] == [f"{name}#{len(RECORDS) + i}" for i in (0, 1)]
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert "a.jsonl#0" in page
 
 
 def test_copies_in_json_and_parquet_say_where_they_come_from(data: Path, tmp_path: Path) -> None:

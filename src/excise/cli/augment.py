@@ -128,4 +128,5 @@ def _show(result: AugmentResult) -> None:
         told = "To restore bit for bit, copies of originals are in the ledger"
         console.print(f"{told}: {evidence['price']['originals_bytes']:,} bytes.", soft_wrap=True)
     console.print(f"\nAugmented: {escape(str(result.out / 'data'))}", soft_wrap=True)
+    console.print(f"Report:    {escape(str(result.out / 'report.html'))}", soft_wrap=True)
     console.print(f"Undo:      excise restore {escape(str(result.out))} -o ORIGINAL", soft_wrap=True)

@@ -29,6 +29,7 @@ from excise.data.augment import operations, protect
 from excise.data.augment.copies import missing
 from excise.data.augment.draw import Balancing, Drawing
 from excise.errors import InputError, SettingError, UserError
+from excise.evidence import report
 from excise.journal import Journal, Progress, silent, write_json, written_aside
 from excise.ledger import CUTS, DECISIONS, write_decisions, write_sources
 from excise.pipeline.added_rows import draw_rows, write_rows
@@ -66,7 +67,12 @@ class AugmentResult:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
-        return {"out": None if self.out is None else str(self.out), "skipped": list(self.skipped), **self.evidence}
+        return {
+            "out": None if self.out is None else str(self.out),
+            "report": None if self.out is None else str(self.out / "report.html"),
+            "skipped": list(self.skipped),
+            **self.evidence,
+        }
 
 
 @dataclass(frozen=True)
@@ -196,6 +202,7 @@ def augment(
         evidence = evidence_of(reading, tallies, plan.as_dict(), written, inputs.skipped)
         evidence["seconds"] = round(time.monotonic() - began, 2)
         write_json(journal.folder / "evidence.json", evidence)
+        report.write(journal.folder / "report.html", evidence)
         skipped = tuple(journal.skipped)
         journal.finish()
     return AugmentResult(Path(out), evidence, skipped)

@@ -25,8 +25,8 @@ from excise.ledger import CUTS
 
 CHANGED = "the file was changed while it was being read; run the command again"
 
-#: Bytes of removed records in one row group of removed.parquet.
-_GROUP_BYTES = 1 << 23
+#: Bytes of removed records, and cuts, in one row group of removed.parquet.
+_GROUP_BYTES, _GROUP_CUTS = 1 << 23, 1 << 16
 
 
 class SourceCut(NamedTuple):
@@ -70,7 +70,7 @@ def collect(reading: Reading, changes: Mapping[str, Changes | Int64s], path: Pat
                     group.append(cut)
                     size += len(cut.original) + len(cut.replacement)
                     total += len(cut.original) - len(cut.replacement)
-                    if size >= _GROUP_BYTES:
+                    if size >= _GROUP_BYTES or len(group) >= _GROUP_CUTS:
                         writer.write_table(_table(source.name, group))
                         group, size = [], 0
             if group:

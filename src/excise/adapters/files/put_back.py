@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xxhash
@@ -82,13 +83,12 @@ def put_back_only(out: Path, ledger: Ledger, source: Mapping[str, Any], to: Path
 
 def _cuts_left(ledger: Ledger, source: Mapping[str, Any], done: Changes, left: Changes) -> Iterator[Cut]:
     """The cuts of a source that stay where some of its changes are undone."""
-    path, name = ledger.folder / "removed.parquet", source["name"]
-    named = pq.read_table(path, columns=["row", "finder"], filters=[("source", "=", name)])
-    rows, finders = named["row"].to_numpy(), named["finder"].to_pylist()
+    name = source["name"]
+    rows, finders = _named(ledger.folder / "removed.parquet", name)
     stay = {*left.finders.to_pylist(), *left.edits["finder"].to_pylist()}
     gone = {*done.finders.to_pylist(), *done.edits["finder"].to_pylist()} - stay
     last = _last_of_none(ledger, source, done, left)
-    for row, finder, cut in zip(rows.tolist(), finders, ledger.cuts(name), strict=True):
+    for row, finder, cut in zip(rows, finders, ledger.cuts(name), strict=True):
         together = set(finder.split(","))
         if together & gone and together & stay:
             raise InputError(
@@ -101,6 +101,19 @@ def _cuts_left(ledger: Ledger, source: Mapping[str, Any], done: Changes, left: C
         elif row == last:  # the comma behind it separated it from elements that do not come back
             element = cut.original.rstrip(b" \t\r\n,")
             yield Cut(cut.start + len(element), cut.original[len(element) :])
+
+
+def _named(path: Path, source: str) -> tuple[list[int], list[str]]:
+    """Row and finder of each cut of a source, in order."""
+    try:
+        table = pq.read_table(path, columns=["row", "finder"], filters=[("source", "=", source)])
+        return table["row"].to_pylist(), table["finder"].to_pylist()
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise InputError(
+            f"the ledger is damaged here, or of an earlier version that did not note the finders ({error}). "
+            "Restore all, and clean again",
+            path,
+        ) from error
 
 
 def _last_of_none(ledger: Ledger, source: Mapping[str, Any], done: Changes, left: Changes) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -85,7 +86,11 @@ def rewritten(raw: bytes, inside: Inside, layout: Layout, form: Form) -> tuple[l
     view = layout.view
     fitting = [edit._replace(value=form.fitting(edit.value, layout)) for edit in inside.text]
     spots = [form.spot(raw, layout, name) for name in view.fields] if fitting else []
-    found = pieces(view, [_length(raw, spot) for spot in spots], fitting)
+    if len(spots) == 1 and spots[0] is not None and view.pieces == ("", ""):
+        lengths = [max(edit.stop for edit in fitting)]  # it is the whole view, and what is asked for lies in it
+    else:
+        lengths = [_length(raw, spot) for spot in spots]
+    found = pieces(view, lengths, fitting)
     if inside.label is not None:  # a label that is in the view as well is written anew as a whole
         found = [piece for piece in found if view.fields[piece.place] != layout.label]
     cuts: list[RecordCut] = []
@@ -211,7 +216,13 @@ def _json_value(text: str, spot: Spot, raw: bytes, layout: Layout) -> bytes:
 
 def _json_escaped(text: str, mode: int, raw: bytes) -> bytes:
     """As json writes it; in a record that is all ASCII the rest is escaped as well."""
-    return json.dumps(text, ensure_ascii=raw.isascii())[1:-1].encode()
+    return _dumped(text, raw.isascii())[1:-1]
+
+
+@functools.lru_cache(maxsize=1024)
+def _dumped(text: str, ascii_only: bool) -> bytes:
+    """A JSON string; few masks come often."""
+    return json.dumps(text, ensure_ascii=ascii_only).encode()
 
 
 def _json_added(raw: bytes, field: str, text: str) -> tuple[int, bytes]:
@@ -220,7 +231,7 @@ def _json_added(raw: bytes, field: str, text: str) -> tuple[int, bytes]:
     at = len(raw.rstrip()) - 1
     comma = b"" if raw[:at].rstrip().endswith(b"{") else b", "
     value = _json_value(text, Spot(0, 0, WHOLE), raw, Layout(views.View("", (), ("",))))
-    return at, comma + json.dumps(field, ensure_ascii=raw.isascii()).encode() + b": " + value
+    return at, comma + _dumped(field, raw.isascii()) + b": " + value
 
 
 def _in_row(raw: bytes, layout: Layout, name: str) -> Spot:

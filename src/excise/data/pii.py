@@ -54,10 +54,11 @@ _PHONE = re.compile(
     r")(?![\w\-/=]|\.[0-9])",
     re.ASCII,  # a number is often between Chinese characters, which are no part of it
 )
-_IP = re.compile(r"(?<![\w.\-/])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![\w\-]|\.[0-9])", re.ASCII)
+_IP = re.compile(r"(?<![\w.\-/])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![\w\-+]|\.[0-9])", re.ASCII)
 _CARD = re.compile(
-    r"(?<![\w.\-/=])(?:[2-6][0-9]{12,18}"
-    r"|[2-6][0-9]{3}([ \-])[0-9]{4}\1[0-9]{4}\1[0-9]{4}|3[47][0-9]{2}([ \-])[0-9]{6}\2[0-9]{5})(?![\w\-]|\.[0-9])",
+    r"(?<![\w.\-/=*+^])(?<!\w\()(?:[2-6][0-9]{12,18}"  # not an argument of a call, not a factor
+    r"|[2-6][0-9]{3}([ \-])[0-9]{4}\1[0-9]{4}\1[0-9]{4}|3[47][0-9]{2}([ \-])[0-9]{6}\2[0-9]{5})"
+    r"(?! ?[*+^]|[\w\-]|\.[0-9])",
     re.ASCII,
 )
 _ID = re.compile(
@@ -87,6 +88,12 @@ _PROVINCES = frozenset(
 #: What stands before four numbers with stops that are a version and not an address.
 _VERSION = re.compile(
     r"(?:v|ver|version|release|rel|build|firmware|section|§|chapter|版|版本|第)[ .:=]{0,2}$", re.IGNORECASE
+)
+#: Calling codes with the digits that follow them, unassigned ones left out: +4294967296 is a number.
+#: Source: ITU-T E.164.
+_CALLING = re.compile(
+    r"1[2-9][0-9]{9}|7[0-9]{10}|(?:20|27|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58])[0-9]{6,12}"
+    r"|(?:2[1-69][0-9]|3[578][0-9]|42[013]|5[09][0-9]|6[7-9][0-9]|8[0578][0-9]|9[679][0-9])[0-9]{5,12}"
 )
 #: What stands before eleven digits that are a mobile number, and what makes them one on either side.
 _CALL = re.compile(r"(?i:tel|phone|mobile|mob|cell|call|sms|contact|whatsapp|wechat)")
@@ -158,6 +165,8 @@ def _is_phone(match: re.Match[str]) -> bool:
     digits = re.sub(r"\D", "", match.group())
     groups = re.split(r"\D+", match.group().strip("+()"))
     if not 8 <= len(digits) <= 15 or len(set(digits)) <= 2 or any(len(group) < 2 for group in groups[1:]):
+        return False
+    if match.group()[0] == "+" and not _CALLING.fullmatch(digits):
         return False
     around = match.string[max(0, match.start() - 20) : match.start()], match.string[match.end() : match.end() + 8]
     return not match.group().isdigit() or bool(_CALL.search(around[0]) or _HAN.search("".join(around)))

@@ -110,8 +110,8 @@ CLEANING_WORDS: dict[str, tuple[str, str]] = {
         "高度为数量的平方根，使少量记录也能看见。深色：超出阈值（虚线）。",
     ),
     "caption.contamination": (
-        "{touched} of {items} items have something in common with the data. Matching text is marked.",
-        "{items} 道题中有 {touched} 道与数据有相同内容。相同的文字已标出。",
+        "Of {items} evaluation items, records hold {touched} for the most part. Matching text is marked.",
+        "{items} 道评测题中，有 {touched} 道的大部分内容出现在数据里。相同的文字已标出。",
     ),
     "caption.samples": ("A few of each, spread over the data.", "各取几条，均匀取自全部数据。"),
     # Augmentation

@@ -85,3 +85,15 @@ def test_a_folder_with_every_format(corpus, tmp_path, capsys):
     assert main(["restore", "out", "-o", "whole"]) == 0
     for path in Path("in").iterdir():
         assert (Path("whole") / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_ledger_without_finders_of_cuts_is_told(corpus, capsys):
+    import pyarrow.parquet as pq
+
+    assert main(["clean", "corpus.jsonl", "-o", "out", "--finders", "exact,near"]) == 0
+    path = Path("out/ledger/removed.parquet")
+    pq.write_table(pq.read_table(path).drop_columns(["finder"]), path)
+    capsys.readouterr()
+    assert main(["restore", "out", "-o", "back", "--only", "near"]) == 2
+    assert "of an earlier version that did not note the finders" in said(capsys)
+    assert main(["restore", "out", "-o", "back"]) == 0

@@ -38,6 +38,9 @@ OBS = "tests/unit/weights/test_obs.py"
 MINHASH = "tests/unit/data/test_minhash.py"
 NEAR = "tests/unit/data/test_near.py"
 LOOP = "tests/unit/training/test_loop.py"
+EMBED = "tests/unit/data/test_embed.py"
+OUTLIERS = "tests/unit/data/test_outliers.py"
+ODDNESS = "tests/golden/test_oddness_by_hand.py"
 RULES = "tests/golden/test_rules_by_hand.py"
 NGRAMS = "tests/unit/data/test_ngram_model.py"
 UNLIKE = "tests/unit/data/test_unlike.py"
@@ -322,6 +325,48 @@ MUTANTS = [
         "both / (size - both)",
         "both / (size + both)",
         f"{NEAR}::test_a_changed_word_is_found_with_its_true_similarity",
+    ),
+    Mutant(
+        "TF-IDF: 1 + ln count",
+        "data/gram_kernels.py",
+        "(1.0 + np.log(counts[k]))",
+        "(1.0 - np.log(counts[k]))",
+        f"{EMBED}::test_weights_are_tf_idf_by_hand",
+    ),
+    Mutant(
+        "vectors: what the directions leave",
+        "data/embed.py",
+        "rest - main @ self.crossed",
+        "rest + main @ self.crossed",
+        f"{EMBED}::test_the_random_half_holds_only_what_the_directions_leave",
+    ),
+    Mutant(
+        "semantic: the nearest that stays",
+        "data/semantic.py",
+        "np.where(going, -2, inside[i])",
+        "np.where(going, 2, inside[i])",
+        "tests/property/data/test_vector_laws.py::test_semantic_pairs_are_those_of_the_twin",
+    ),
+    Mutant(
+        "ECOD: the skewed side",
+        "data/oddness.py",
+        "** 3).sum() < 0",
+        "** 3).sum() > 0",
+        f"{ODDNESS}::test_ecod_sums_sides_and_takes_the_largest",
+    ),
+    Mutant(
+        "oddness: spread of a normal distribution",
+        "data/oddness.py",
+        "(high - low) / _NORMAL",
+        "(high - low) * _NORMAL",
+        f"{ODDNESS}::test_scale_of_a_normal_and_of_nearly_constant_columns",
+    ),
+    Mutant(
+        "outliers: robust deviations",
+        "data/outliers.py",
+        "1.4826 * float(",
+        "1.0 * float(",
+        f"{OUTLIERS}::test_the_share_is_exact_and_the_threshold_counts_robust_deviations",
     ),
     Mutant(
         "MinHash: least value of a bin",

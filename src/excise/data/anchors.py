@@ -58,7 +58,7 @@ class Graph:
 
     Added by one thread, for the graph depends on the order; looked for by all.
 
-    Cost: 0.5 to 1 ms to look for one and add it, growing with the logarithm of their number; 2 d + 200 bytes of memory an anchor.
+    Cost: 0.5 to 1 ms to look for one and add it, the logarithm of their number; 2 d + 200 bytes of memory an anchor.
     Source: Malkov, Yashunin 2018, in usearch.
 
     Raises:

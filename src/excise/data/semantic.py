@@ -40,8 +40,8 @@ class SemanticSettings:
     """What counts as saying the same.
 
     Attributes:
-        threshold: Least cosine of two vectors, in (0, 1]. Of vectors of words, 0.9 has precision 0.77 and recall 0.22 on
-            stsbenchmark (scores from 4.5 of 5), 0.95 and 0.78 on DBLP-ACM; 0.8 has 0.47 and 0.49, 0.92 and 0.91
+        threshold: Least cosine of two vectors, in (0, 1]. With vectors of words, 0.9 has precision 0.77 and recall 0.22
+            on stsbenchmark (scores from 4.5 of 5), 0.95 and 0.78 on DBLP-ACM; 0.8 has 0.47 and 0.49, 0.92 and 0.91
             (benchmarks/semantic.py). Below 0.9 records made from one template with other numbers match. An encoder has
             a scale of its own: look at pairs first.
     """

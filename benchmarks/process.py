@@ -27,6 +27,8 @@ class Ran:
         peak_mb: Largest resident memory of all its processes together, sampled; mapped files count.
         peak_anonymous_mb: As that, without mapped files and page cache: what a limit on memory would have to allow.
         peak_one_mb: Largest high-water mark of any one of them (VmHWM), which the kernel keeps: no sample misses it.
+        peak_data_mb: Largest VmData of any one of them, sampled: private memory asked for, used or not, which is what
+            RLIMIT_DATA limits.
         output: Standard output.
         errors: Standard error.
     """
@@ -37,6 +39,7 @@ class Ran:
     peak_mb: float
     peak_anonymous_mb: float
     peak_one_mb: float
+    peak_data_mb: float
     output: str
     errors: str
 
@@ -117,6 +120,7 @@ def run(
         peak_mb=watch.peak / 2**20,
         peak_anonymous_mb=watch.peak_anonymous / 2**20,
         peak_one_mb=watch.peak_one / 2**10,
+        peak_data_mb=watch.peak_data / 2**10,
         output=said[0],
         errors=said[1],
     )
@@ -138,7 +142,7 @@ class Watch(threading.Thread):
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
         self.pid, self.done = pid, threading.Event()
-        self.peak = self.peak_anonymous = self.peak_one = 0
+        self.peak = self.peak_anonymous = self.peak_one = self.peak_data = 0
         self._page = os.sysconf("SC_PAGE_SIZE")
 
     def run(self) -> None:
@@ -157,6 +161,7 @@ class Watch(threading.Thread):
                     continue
                 if "VmHWM:" in status:
                     self.peak_one = max(self.peak_one, int(status.split("VmHWM:")[1].split()[0]))
+                    self.peak_data = max(self.peak_data, int(status.split("VmData:")[1].split()[0]))
                 whole += int(fields[1]) * self._page
                 anonymous += (int(fields[1]) - int(fields[2])) * self._page
             self.peak, self.peak_anonymous = max(self.peak, whole), max(self.peak_anonymous, anonymous)

@@ -1,6 +1,7 @@
 """Buckets of records that share a band key, and the matches found inside them."""
 
 import functools
+import math
 from collections import deque
 from collections.abc import Iterator
 
@@ -9,33 +10,41 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from excise.corpus import Corpus
-from excise.data import text, verify
+from excise.data import minhash, verify
 from excise.data.matches import chunked, matches_table
+from excise.data.opened import Opened
 from excise.data.threads import Mapped, in_order
 
-#: Text compared at once by a core; its shingle sets take about four times as much.
-_COMPARE_BYTES = 1 << 24
+#: Text compared at once by a core; its shingle sets take about four times as much. Less where there is little, so that
+#: no core has nothing to do.
+_COMPARE_BYTES, _COMPARE_BYTES_LEAST, _CHUNKS = 1 << 24, 1 << 19, 16
+#: Blocks of half as much with which one is compared, where a bucket is larger than that.
+_BLOCKS = 32
 _TABLE_ROWS = 1 << 16
 
+#: Signatures are compared all with all in buckets of at most so many records, and where so many bins are filled.
+_ALL_PAIRS, _FULL = 1000, 100
+
+_GOLDEN, _NEVER = np.uint64(0x9E3779B97F4A7C15), np.uint64(0)
+
 Ints = NDArray[np.int64]
-#: Index of the worse of each match, of the better one, and their similarity.
-Found = tuple[Ints, Ints, NDArray[np.float64]]
+#: Index of the worse of each match, of the better one, their similarity, and how many searches were ended.
+Found = tuple[Ints, Ints, NDArray[np.float64], int]
 
 
-def _matched(corpus: Corpus, threshold: float, item: tuple[Ints, Ints]) -> Found:
+def _matched(opened: Opened, first_own: int, threshold: float, item: tuple[Ints, Ints]) -> Found:
     """Matches inside buckets that fit into memory together.
 
     Args:
-        corpus: The records.
+        opened: The corpus.
+        first_own: Position of the first record that may go.
         threshold: Least Jaccard similarity of a match.
         item: Positions of their members, bucket after bucket, and where each bucket starts [buckets + 1].
     """
     positions, bounds = item
-    order = np.argsort(positions)
-    texts = text.records_at(corpus, positions[order], ["text"])["text"].take(pa.array(np.argsort(order)))
-    partner, redundancy = verify.absorbed(texts, bounds, positions < corpus.first_own, threshold)
+    partner, redundancy, ended = verify.absorbed(opened.at(positions), bounds, positions < first_own, threshold)
     worse = np.flatnonzero(partner >= 0)
-    return worse, partner[worse], redundancy[worse]
+    return worse, partner[worse], redundancy[worse], ended
 
 
 def bucketed(
@@ -75,14 +84,76 @@ def adopted(orphans: Ints, heads: Ints) -> tuple[Ints, Ints]:
     return np.insert(orphans, starts, heads[starts]), np.append(starts, len(heads)) + np.arange(len(starts) + 1)
 
 
+def likely(
+    rough: NDArray[np.uint8], rows: Ints, members: Ints, bounds: Ints, threshold: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Those members whose signature says that another one of their bucket may match them.
+
+    Of two sets with Jaccard similarity t that fill k bins of a signature, k t values are equal, with a standard
+    deviation of at most sqrt(k t (1 - t)); a pair five of them below is not read: one match in 3 million is lost.
+
+    Args:
+        rough: uint8 [records, BINS + 1], as of `minhash.Bands`.
+        rows: int64 [members], their rows in `rough`.
+        members: As of `bucketed`.
+        bounds: As of `bucketed`.
+        threshold: Least Jaccard similarity of a match.
+
+    Returns:
+        Members and bounds, as of `bucketed`; buckets in which none is left are gone.
+    """
+    from excise.data import set_kernels  # noqa: PLC0415 - compiles
+
+    least = minhash.BINS * (threshold - 5 * math.sqrt(threshold * (1 - threshold) / _FULL))
+    keep = np.empty(len(members), np.bool_)
+    set_kernels.likely(rough, rows, bounds, _ALL_PAIRS, _FULL, math.ceil(least), keep)
+    ends = np.append(0, np.cumsum(keep))[bounds]
+    return members[keep], np.unique(ends)
+
+
+def unseen(members: Ints, bounds: Ints, seen: NDArray[np.uint64]) -> tuple[Ints, Ints, NDArray[np.uint64]]:
+    """Buckets that were not compared before: records of one template meet in many bands.
+
+    Those that were left in a bucket do not match one another, and those that were not are known to match.
+
+    Args:
+        members: As of `bucketed`.
+        bounds: As of `bucketed`.
+        seen: Prints of earlier buckets, ascending: 64 bits, so that two in a billion buckets share one with
+            probability 0.03.
+
+    Returns:
+        Members and bounds, as of `bucketed`, and the prints of all buckets so far.
+    """
+    if len(members) == 0:
+        return members, bounds, seen
+    prints = np.add.reduceat(_spread(members.astype(np.uint64)), bounds[:-1])
+    new = np.append(seen, _NEVER)[np.searchsorted(seen, prints)] != prints
+    lengths = np.diff(bounds)
+    seen = np.sort(np.append(seen, prints[new]))
+    return members[np.repeat(new, lengths)], np.append(0, np.cumsum(lengths[new])), seen
+
+
+def _spread(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """splitmix64."""
+    x = (x + _GOLDEN) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
 class Nodes:
-    """The records compared, numbered from the best rank down, and their verified matches so far."""
+    """The records compared, numbered from the best rank down, and their verified matches so far.
+
+    Attributes:
+        ended: How many searches were ended because too many records were too much alike.
+    """
 
     def __init__(
         self, corpus: Corpus, positions: Ints, sizes: Ints, threshold: float, mapped: Mapped = in_order
     ) -> None:
+        self.ended = 0
         self._corpus, self._positions, self._sizes, self._mapped = corpus, positions, sizes, mapped
-        self._match = functools.partial(_matched, corpus, threshold)
+        self._match = functools.partial(_matched, Opened(corpus), corpus.first_own, threshold)
         self._worse: list[Ints] = [np.zeros(0, np.int64)]
         self._better: list[Ints] = [np.zeros(0, np.int64)]
         self._redundancy: list[NDArray[np.float64]] = [np.zeros(0)]
@@ -91,11 +162,11 @@ class Nodes:
         """Record the matches inside each bucket; yields the nodes that were absorbed."""
         cuts, large = self._cuts(members, bounds)
         weights = np.add.reduceat(self._sizes[members], cuts[:-1]) if len(members) else np.zeros(0, np.int64)
-
+        size_bytes = min(_COMPARE_BYTES, max(_COMPARE_BYTES_LEAST, int(weights.sum()) // _CHUNKS))
         chunks: deque[Ints] = deque()
 
         def items() -> Iterator[tuple[Ints, Ints]]:
-            for first, last in chunked(weights, _COMPARE_BYTES):
+            for first, last in chunked(weights, size_bytes):
                 inner = cuts[first : last + 1]
                 chunks.append(members[inner[0] : inner[-1]])
                 yield self._positions[chunks[-1]], inner - inner[0]
@@ -104,33 +175,43 @@ class Nodes:
         for found in self._mapped(self._match, items()):
             gone.append(self._add(chunks.popleft(), found))
             yield gone[-1]
-        for blocks in large:
-            nodes = [members[start:stop] for start, stop in blocks]
-            yield from self._across([block[~np.isin(block, np.concatenate(gone))] for block in nodes])
+        for start, stop in large:
+            bucket = members[start:stop]
+            yield from self._across(bucket[~np.isin(bucket, np.concatenate(gone))])
 
-    def _cuts(self, members: Ints, bounds: Ints) -> tuple[Ints, list[list[tuple[int, int]]]]:
-        """Bounds that also cut buckets too large to be compared at once, and the blocks of each of those."""
-        large: list[list[tuple[int, int]]] = []
+    def _cuts(self, members: Ints, bounds: Ints) -> tuple[Ints, list[tuple[int, int]]]:
+        """Bounds that also cut buckets too large to be compared at once, and where each of those starts and stops."""
+        large: list[tuple[int, int]] = []
+        inner: list[int] = []
         ends = np.append(0, np.cumsum(self._sizes[members]))
         for bucket in np.flatnonzero(np.diff(ends[bounds]) > _COMPARE_BYTES).tolist():
             first, last = int(bounds[bucket]), int(bounds[bucket + 1])
-            runs = chunked(self._sizes[members[first:last]], _COMPARE_BYTES // 2)
-            large.append([(first + start, first + stop) for start, stop in runs])
-        inner = [start for blocks in large for start, _ in blocks]
+            large.append((first, last))
+            inner += [first + start for start, _ in self._blocks(members[first:last])]
         return np.union1d(bounds, np.array(inner, np.int64)), large
 
-    def _across(self, blocks: list[Ints]) -> Iterator[Ints]:
-        """Matches between the blocks of one bucket, whose blocks were compared inside: two blocks at once."""
-        for later in range(len(blocks)):
-            for earlier in range(later):
+    def _blocks(self, bucket: Ints) -> list[tuple[int, int]]:
+        """Runs of a bucket's members of which two can be compared at once."""
+        return list(chunked(self._sizes[bucket], _COMPARE_BYTES // 2))
+
+    def _across(self, bucket: Ints) -> Iterator[Ints]:
+        """Matches between the blocks of one bucket, of members that were not absorbed in theirs: two blocks at once.
+
+        Of a bucket that is larger still, each block is compared with those next before it only.
+        """
+        blocks = [np.zeros(0, np.int64), *(bucket[start:stop] for start, stop in self._blocks(bucket))]
+        for later in range(1, len(blocks)):
+            for earlier in range(max(0 if later == 1 else 1, later - _BLOCKS), later):
                 both = np.concatenate([blocks[earlier], blocks[later]])
                 gone = self._add(both, self._match((self._positions[both], np.array([0, len(both)]))))
                 blocks[later] = blocks[later][~np.isin(blocks[later], gone)]
                 yield gone
+            self.ended += len(blocks[later]) if later > _BLOCKS else 0
 
     def _add(self, members: Ints, found: Found) -> Ints:
         """Keep matches inside some members; returns the worse nodes."""
-        worse, better, redundancy = found
+        worse, better, redundancy, ended = found
+        self.ended += ended
         self._worse.append(members[worse])
         self._better.append(members[better])
         self._redundancy.append(redundancy)
@@ -138,12 +219,12 @@ class Nodes:
 
     def anchors(self) -> Ints:
         """For each node a better one that stays and that it matches, or -1: it stays itself. [nodes]."""
+        from excise.data import set_kernels  # noqa: PLC0415 - compiles
+
         anchors = np.full(len(self._positions), -1)
         worse, better = np.concatenate(self._worse), np.concatenate(self._better)
         order = np.lexsort((better, worse))
-        for this, other in zip(worse[order].tolist(), better[order].tolist(), strict=True):
-            if anchors[this] < 0 and anchors[other] < 0:
-                anchors[this] = other
+        set_kernels.anchor(worse[order], better[order], anchors)
         return anchors
 
     def heads(self, orphans: Ints) -> Ints:

@@ -155,6 +155,24 @@ def entangled(data, offsets, points, found):
                 break
 
 
+@kernel(types.void(_bytes, _offsets, int64[::1], int64[::1], int64[::1], uint8[::1]))
+def gather(data, offsets, rows, starts, places, out):
+    """Copy some texts.
+
+    Args:
+        data: Bytes of the texts.
+        offsets: [n + 1].
+        rows: [m], which.
+        starts: Where each text of `out` starts.
+        places: [m], which of those each becomes.
+        out: Written.
+    """
+    for k in range(rows.size):
+        first, size = offsets[rows[k]], offsets[rows[k] + 1] - offsets[rows[k]]
+        to = starts[places[k]]
+        out[to : to + size] = data[first : first + size]
+
+
 @kernel(int64(_bytes, int64, int64, _points, uint64[::1]))
 def tokens(data, start, stop, points, out):
     """Hashes of the tokens of one text: of their folded UTF-8 bytes, eight by eight.
@@ -301,8 +319,8 @@ def sequences(data, offsets, points, width, out, starts):
     return end
 
 
-@kernel(types.void(_bytes, _offsets, _points, int64, uint64[::1], uint32[:, ::1], boolean[::1]))
-def sign(data, offsets, points, width, scratch, signatures, present):
+@kernel(types.void(_bytes, _offsets, _points, int64, uint64[::1], uint32[:, ::1], uint8[::1]))
+def sign(data, offsets, points, width, scratch, signatures, filled):
     """One-permutation MinHash with optimal densification.
 
     A shingle's hash h names a bin by its upper 32 bits and a value by its lower 32; a bin holds its least value; an
@@ -315,17 +333,17 @@ def sign(data, offsets, points, width, scratch, signatures, present):
         width: Tokens a shingle.
         scratch: At least the longest text's bytes.
         signatures: [n, bins], written; all bits set where a text has no token at all.
-        present: [n], written: False where a text has no token at all.
+        filled: [n], written: bins that hold a value of their own; 0 where a text has no token at all.
 
     Source: Li, Owen, Zhang 2012 (one permutation); Shrivastava 2017, Optimal Densification.
     """
     bins = signatures.shape[1]
-    filled = np.empty(bins, np.bool_)
+    own = np.empty(bins, np.bool_)
     for text in range(offsets.size - 1):
         signature = signatures[text]
         signature[:] = _EMPTY
         count = shingle(data, offsets[text], offsets[text + 1], points, width, scratch)
-        present[text] = count > 0
+        filled[text] = 0
         if count == 0:
             continue
         for i in range(count):
@@ -335,14 +353,17 @@ def sign(data, offsets, points, width, scratch, signatures, present):
             if value < signature[place]:
                 signature[place] = value
         for place in range(bins):
-            filled[place] = signature[place] != _EMPTY
+            own[place] = signature[place] != _EMPTY
+            filled[text] += own[place]
+        if filled[text] == bins:
+            continue
         for place in range(bins):
-            if filled[place]:
+            if own[place]:
                 continue
             for attempt in range(1, 1 << 20):
                 draw = mix((np.uint64(place) << np.uint64(32)) | np.uint64(attempt))
                 donor = np.int64(((draw >> np.uint64(32)) * np.uint64(bins)) >> np.uint64(32))
-                if filled[donor]:
+                if own[donor]:
                     signature[place] = signature[donor]
                     break
 

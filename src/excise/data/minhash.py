@@ -23,14 +23,15 @@ from excise.journal import Progress, silent
 
 #: Tokens a shingle; a text with fewer is one shingle.
 SHINGLE = 5
-#: Values a signature: 480 bytes in 32 bits. What goes to disk are the 64-bit keys of its bands: 160 bytes at 20 x 6.
+#: Values a signature: 480 bytes in 32 bits. To disk go the 64-bit keys of its bands and a byte of each value: 313 bytes
+#: at 24 x 5.
 BINS = 120
-#: Least probability that two records just at the threshold meet in a band. 20 x 6 at 0.8: 1-(1-0.8^6)^20 = 0.998.
-FOUND = 0.99
+#: Least probability that two records just at the threshold meet in a band. 24 x 5 at 0.8: 1-(1-0.8^5)^24 = 0.99993.
+FOUND = 0.999
 #: Of the signatures: tokens, shingles, hashes. Kept ones of another version are not used.
 VERSION = 2
 _SLICE_BYTES, _SLICE_ROWS = 1 << 22, 1 << 14
-_EMPTY = np.uint32(0xFFFFFFFF)
+_MOST = np.uint32(0xFFFFFFFF)
 #: Odd, so that groups never share a key by accident.
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 
@@ -43,7 +44,7 @@ def probability_found(similarity: float, bands: int, rows: int) -> float:
 def shape_for(threshold: float) -> tuple[int, int]:
     """Bands and rows: as many rows as still find a pair at the threshold with probability FOUND.
 
-    More rows mean fewer pairs looked at in vain. 0.8 gives 20 x 6, 0.7 gives 30 x 4, 0.9 gives 12 x 10.
+    More rows mean fewer pairs looked at in vain. 0.8 gives 24 x 5, 0.7 gives 30 x 4, 0.9 gives 15 x 8.
     """
     fitting = [r for r in range(1, BINS + 1) if BINS % r == 0 and probability_found(threshold, BINS // r, r) >= FOUND]
     rows = max(fitting, default=1)
@@ -58,27 +59,29 @@ class Bands:
         positions: int64 [n], ascending: the records that have tokens and were not skipped.
         sizes: int64 [n]: bytes of their texts.
         files: One a band: uint64 [n] keys in the order of `positions`.
+        rough: uint8 [n, BINS + 1], memory-mapped: the lowest byte of each value, and the number of filled bins.
     """
 
     positions: NDArray[np.int64]
     sizes: NDArray[np.int64]
     files: tuple[Path, ...]
+    rough: NDArray[np.uint8]
 
     def keys(self, band: int) -> NDArray[np.uint64]:
         """The keys of one band, uint64 [n]."""
         return np.fromfile(self.files[band], np.uint64)
 
 
-def signatures(texts: pa.Array) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
-    """Signatures [n, BINS], and which texts have a token [n]."""
+def signatures(texts: pa.Array) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+    """Signatures [n, BINS], and how many bins have a value of their own [n]; 0 where a text has no token."""
     from excise.data import kernels  # noqa: PLC0415 - compiles
 
     data, offsets = text.buffers(text.composed(texts))
     scratch = np.empty(int(np.diff(offsets).max(initial=0)) + 1, np.uint64)
     values = np.empty((len(texts), BINS), np.uint32)
-    present = np.empty(len(texts), np.bool_)
-    kernels.sign(data, offsets, points(), SHINGLE, scratch, values, present)
-    return values, present
+    filled = np.empty(len(texts), np.uint8)
+    kernels.sign(data, offsets, points(), SHINGLE, scratch, values, filled)
+    return values, filled
 
 
 def band_keys(values: NDArray[np.uint32], shape: tuple[int, int]) -> NDArray[np.uint64]:
@@ -114,35 +117,45 @@ def spill(
         mapped: Engine.
         progress: Told the records done.
 
-    Cost: 8 bytes of memory and 8 * bands bytes of disk a record, beside a few slices of text; kept signatures 484 bytes
-        of disk a record.
+    Cost: 16 bytes of memory and 8 * bands + BINS + 1 bytes of disk a record, beside a few slices of text; kept
+        signatures 488 bytes of disk a record.
     """
+    rough = folder / "rough.u8"
     files = tuple(folder / f"band-{band:03d}.u64" for band in range(shape[0]))
     positions: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
     sizes: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
     with contextlib.ExitStack() as stack:
         streams = [stack.enter_context(path.open("wb")) for path in files]
+        bytes_of_values = stack.enter_context(rough.open("wb"))
         for index in range(len(corpus.sources)):
             at = corpus.first_position(index)
             for part in _parts(corpus.part(index), index, shape, sketch, mapped, progress):
                 here = slice(at, at + len(part.sizes))
                 at = here.stop
-                chosen = part.present if skip is None else part.present & ~skip[here]
+                chosen = part.rough[:, BINS] > 0
+                if skip is not None:
+                    chosen &= ~skip[here]
                 positions.append(here.start + np.flatnonzero(chosen))
                 sizes.append(part.sizes[chosen])
                 keys = part.keys if group is None else part.keys + group[here].astype(np.uint64) * _SPREAD
                 for stream, column in zip(streams, keys, strict=True):
                     stream.write(column[chosen].data)
-    return Bands(np.concatenate(positions), np.concatenate(sizes), files)
+                bytes_of_values.write(part.rough[chosen].data)
+    found = np.concatenate(positions)
+    shape_of_rough = (len(found), BINS + 1)
+    mapped_rough = (
+        np.memmap(rough, np.uint8, "r", shape=shape_of_rough) if len(found) else np.zeros((0, BINS + 1), np.uint8)
+    )
+    return Bands(found, np.concatenate(sizes), files, mapped_rough)
 
 
 @dataclass(frozen=True)
 class _Part:
-    """Keys [bands, n], presence [n] and sizes in bytes [n] of a run of records."""
+    """Keys [bands, n], sizes in bytes [n], and rough signatures as of Bands, of a run of records."""
 
     keys: NDArray[np.uint64]
-    present: NDArray[np.bool_]
     sizes: NDArray[np.int64]
+    rough: NDArray[np.uint8]
 
 
 def _parts(
@@ -153,23 +166,24 @@ def _parts(
     if sketch is None:
         yield from mapped(functools.partial(_keyed, shape), pieces)
         return
-    empty = np.zeros((0, BINS + 1), np.uint32)
+    empty = np.zeros((0, BINS + 2), np.uint32)
     rows = sketch(f"signatures-{VERSION}", index, lambda: np.concatenate([empty, *mapped(_signed, pieces)]))
     for start in range(0, len(rows), _SLICE_ROWS):
-        part = np.ascontiguousarray(rows[start : start + _SLICE_ROWS])
-        present = (part[:, :BINS] != _EMPTY).any(axis=1)
-        yield _Part(band_keys(part, shape), present, part[:, BINS].astype(np.int64))
-        progress("reading for near duplicates", start + len(part), len(rows))
+        yield _part(shape, np.ascontiguousarray(rows[start : start + _SLICE_ROWS]))
+        progress("reading for near duplicates", min(start + _SLICE_ROWS, len(rows)), len(rows))
+
+
+def _part(shape: tuple[int, int], rows: NDArray[np.uint32]) -> _Part:
+    return _Part(band_keys(rows, shape), rows[:, BINS + 1].astype(np.int64), rows[:, : BINS + 1].astype(np.uint8))
 
 
 def _keyed(shape: tuple[int, int], piece: text.Piece) -> _Part:
-    texts = piece.texts()
-    values, present = signatures(texts)
-    return _Part(band_keys(values, shape), present, np.diff(text.buffers(texts)[1]))
+    return _part(shape, _signed(piece))
 
 
 def _signed(piece: text.Piece) -> NDArray[np.uint32]:
-    """Signatures and, in the last column, sizes in bytes [n, BINS + 1]."""
+    """Signatures; in the last columns the number of filled bins, and sizes in bytes. [n, BINS + 2]."""
     texts = piece.texts()
-    sizes = np.minimum(np.diff(text.buffers(texts)[1]), _EMPTY).astype(np.uint32)
-    return np.column_stack([signatures(texts)[0], sizes])
+    sizes = np.minimum(np.diff(text.buffers(texts)[1]), _MOST).astype(np.uint32)
+    values, filled = signatures(texts)
+    return np.column_stack([values, filled.astype(np.uint32), sizes])

@@ -6,7 +6,7 @@ leaves. Where its absorber is itself removed for another record, it comes back a
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from excise.corpus import Corpus
 from excise.data import minhash
-from excise.data.buckets import Nodes, adopted, bucketed
+from excise.data.buckets import Nodes, adopted, bucketed, likely, unseen
 from excise.data.sketches import Sketch
 from excise.data.threads import Mapped, in_order
 from excise.errors import SettingError
@@ -41,6 +41,10 @@ class NearSettings:
             )
 
 
+def unheard(message: str) -> None:
+    """Takes a warning and says nothing."""
+
+
 def find(
     corpus: Corpus,
     settings: NearSettings,
@@ -52,6 +56,7 @@ def find(
     sketch: Sketch | None = None,
     mapped: Mapped = in_order,
     progress: Progress = silent,
+    warn: Callable[[str], None] = unheard,
 ) -> Iterator[pa.Table]:
     """Records that nearly repeat another one that stays.
 
@@ -65,12 +70,14 @@ def find(
         sketch: Where the signatures of a source are kept, if they are.
         mapped: Engine.
         progress: Told what is done.
+        warn: Told where records were too much alike to be compared all with all.
 
     Yields:
         FINDINGS of finder 'near': the locus is the worse ranked record, the redundancy the true Jaccard similarity of
         the shingle sets. Of two records that stay, none was found to match the other.
 
-    Cost: about 40 bytes of memory and 160 bytes of disk a record; each record of a bucket is read again once a band.
+    Cost: about 60 bytes of memory and 313 bytes of disk a record. Records are read again where others share a band with
+        them and a signature that may match: once for each new group of such.
     """
     rank = np.arange(len(corpus)) if rank is None else rank
     with tempfile.TemporaryDirectory(prefix="near-", dir=folder) as spilled:
@@ -81,12 +88,16 @@ def find(
         by_rank = np.argsort(rank[bands.positions], kind="stable")
         nodes = Nodes(corpus, bands.positions[by_rank], bands.sizes[by_rank], settings.threshold, mapped)
         anchors = np.full(len(by_rank), -1)
+        seen = np.zeros(0, np.uint64)
         fresh = bands.positions[by_rank] >= corpus.first_own  # references are compared with, not among themselves
         while fresh.any():
             alive = anchors < 0
             for band in range(len(bands.files)):
                 progress("comparing near duplicates", band, len(bands.files))
-                for gone in nodes.compare(*bucketed(bands.keys(band)[by_rank], alive, fresh)):
+                members, bounds = bucketed(bands.keys(band)[by_rank], alive, fresh)
+                members, bounds = likely(bands.rough, by_rank[members], members, bounds, settings.threshold)
+                members, bounds, seen = unseen(members, bounds, seen)
+                for gone in nodes.compare(members, bounds):
                     alive[gone] = False
             orphans = np.flatnonzero((nodes.anchors() < 0) & ~alive)
             heads = nodes.heads(orphans)
@@ -95,6 +106,11 @@ def find(
                 pass
             anchors = nodes.anchors()
             fresh = (anchors < 0) & ~alive
+        if nodes.ended:
+            warn(
+                f"Near duplicates: {nodes.ended:,} times a record stays that was compared with a thousand others like it, "
+                "but not with all: they share most of their parts. Some near duplicates among them may remain."
+            )
     yield from nodes.findings()
 
 

@@ -3,7 +3,7 @@
 # mypy: disable-error-code="no-untyped-def, assignment"
 # ruff: noqa: ANN001, ANN201
 import numpy as np
-from numba import boolean, float64, int64, types, uint64
+from numba import boolean, float64, int64, types, uint8, uint64
 
 from excise.data.compiled import kernel
 
@@ -71,8 +71,8 @@ def absorb(sets, starts, bounds, fixed, most, threshold, partner, redundancy):
                 count += 1
 
 
-@kernel(types.void(uint64[::1], int64[::1], boolean[::1], int64, float64, int64[::1], float64[::1]))
-def absorb_many(sets, starts, fixed, kinds, threshold, partner, redundancy):
+@kernel(int64(uint64[::1], int64[::1], boolean[::1], int64, int64, float64, int64[::1], float64[::1]))
+def absorb_many(sets, starts, fixed, kinds, most, threshold, partner, redundancy):
     """As `absorb` for one bucket of many sets, without comparing all with all.
 
     Two sets with Jaccard similarity t share at least t of each, so they share one of the rarest |A| - t|A| + 1 elements
@@ -84,9 +84,14 @@ def absorb_many(sets, starts, fixed, kinds, threshold, partner, redundancy):
         starts: [n + 1], set i is sets[starts[i]:starts[i + 1]].
         fixed: [n], as in `absorb`.
         kinds: Number of different elements.
+        most: Other sets that one is compared with; a look at the index counts for a 64th of that. Sets made of the same
+            few elements, which share all of them, would make the work quadratic.
         threshold: Least Jaccard similarity of a match.
         partner: [n], written: index of an absorbing set, or -1.
         redundancy: [n], written: their Jaccard similarity, or 0.
+
+    Returns:
+        Number of sets that stay though more might have been compared with them.
 
     Source: Chaudhuri, Ganti, Kaushik 2006; Bayardo, Ma, Srikant 2007 (prefix filter); Xiao and others 2008 (positions).
     """
@@ -97,15 +102,18 @@ def absorb_many(sets, starts, fixed, kinds, threshold, partner, redundancy):
     seen = np.full(starts.size, -1, np.int64)
     entries = 0
     share = threshold / (1.0 + threshold)  # of |A| + |B|, that a match has in common
+    ended = 0
     for member in range(starts.size - 1):
         partner[member] = -1
         redundancy[member] = 0.0
         first = starts[member]
         stop = starts[member + 1]
         rare = min(stop, stop - np.int64(np.ceil(threshold * (stop - first) - 1e-6)) + 1)
+        left = 64 * most
         for k in range(first, first if fixed[member] else rare):
             entry = last[np.int64(sets[k])]
-            while entry >= 0 and partner[member] < 0:
+            while entry >= 0 and partner[member] < 0 and left > 0:
+                left -= 1
                 other = owner[entry]
                 later = place[entry]
                 entry = before[entry]
@@ -116,6 +124,7 @@ def absorb_many(sets, starts, fixed, kinds, threshold, partner, redundancy):
                 if k - first > stop - first - both or later > size - both:
                     continue
                 seen[other] = member
+                left -= 64
                 similarity = jaccard(sets, starts[other], starts[other + 1], first, stop, threshold)
                 if similarity >= threshold:
                     partner[member] = other
@@ -123,6 +132,7 @@ def absorb_many(sets, starts, fixed, kinds, threshold, partner, redundancy):
             if partner[member] >= 0:
                 break
         if partner[member] < 0:
+            ended += left <= 0
             for k in range(first, rare):
                 element = np.int64(sets[k])
                 owner[entries] = member
@@ -130,3 +140,52 @@ def absorb_many(sets, starts, fixed, kinds, threshold, partner, redundancy):
                 before[entries] = last[element]
                 last[element] = entries
                 entries += 1
+    return ended
+
+
+@kernel(types.void(int64[::1], int64[::1], int64[::1]))
+def anchor(worse, better, anchors):
+    """For each node the first of its matches that stays, or -1 where none does and it stays itself.
+
+    Args:
+        worse: [m], by (worse, better): numbers of nodes.
+        better: [m], the better ranked node of each match, with the lower number.
+        anchors: [nodes], -1 everywhere; written.
+    """
+    for k in range(worse.size):
+        if anchors[worse[k]] < 0 and anchors[better[k]] < 0:
+            anchors[worse[k]] = better[k]
+
+
+@kernel(
+    types.void(types.Array(uint8, 2, "C", readonly=True), int64[::1], int64[::1], int64, int64, int64, boolean[::1])
+)
+def likely(rough, rows, bounds, most, full, least, keep):
+    """Which records of each bucket may match another one of it, by what their signatures have in common.
+
+    Args:
+        rough: [n, bins + 1]: the lowest byte of each value, and the number of bins that were filled.
+        rows: [members], the rows of `rough` of bucket after bucket.
+        bounds: [buckets + 1], where each bucket starts.
+        most: Buckets of more members than this are kept whole.
+        full: A record with fewer filled bins than this may match any.
+        least: Values that two others have to share.
+        keep: [members], written.
+    """
+    bins = rough.shape[1] - 1
+    for bucket in range(bounds.size - 1):
+        start, stop = bounds[bucket], bounds[bucket + 1]
+        keep[start:stop] = stop - start > most
+        if stop - start > most:
+            continue
+        for i in range(start, stop):
+            for j in range(i + 1, stop):
+                if keep[i] and keep[j]:
+                    continue
+                one, other = rough[rows[i]], rough[rows[j]]
+                equal = 0
+                for k in range(bins):
+                    equal += one[k] == other[k]
+                if equal >= least or one[bins] < full or other[bins] < full:
+                    keep[i] = True
+                    keep[j] = True

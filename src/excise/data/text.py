@@ -36,8 +36,6 @@ def composed(texts: pa.Array) -> pa.Array:
 
     Lower case comes before NFKC too: 'H' with a macron below has no composed form, 'h' has.
     """
-    if pc.all(pc.string_is_ascii(texts)).as_py() is not False:
-        return texts
     from excise.data import kernels  # noqa: PLC0415 - compiles
 
     found = np.empty(len(texts), np.bool_)

@@ -13,6 +13,8 @@ from excise.data.unicode import points
 
 #: Buckets of more records than this are compared through an index of rare shingles, smaller ones all with all.
 _MANY = 64
+#: In those each record is compared with this many others at most.
+_MOST = 1000
 
 
 def shingle_sets(texts: pa.Array) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
@@ -37,7 +39,7 @@ def shingle_sets(texts: pa.Array) -> tuple[NDArray[np.uint64], NDArray[np.int64]
 
 def absorbed(
     texts: pa.Array, bounds: NDArray[np.int64], fixed: NDArray[np.bool_], threshold: float
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+) -> tuple[NDArray[np.int64], NDArray[np.float64], int]:
     """Which texts match an earlier one of their bucket that stays.
 
     Args:
@@ -47,25 +49,25 @@ def absorbed(
         threshold: Least Jaccard similarity of a match.
 
     Returns:
-        Index of the text that absorbs each, or -1 [n], and their similarity [n].
+        Index of the text that absorbs each, or -1 [n], their similarity [n], and the number of texts for which the
+        search was ended.
     """
     from excise.data import set_kernels  # noqa: PLC0415 - compiles
 
     sets, starts = shingle_sets(texts)
     partner = np.full(len(texts), -1, np.int64)
     redundancy = np.zeros(len(texts), np.float64)
-    large = np.flatnonzero(np.diff(bounds) > _MANY)
-    for bucket in large.tolist():
-        first, last = int(bounds[bucket]), int(bounds[bucket + 1])
-        where = starts[first : last + 1]
+    ended = 0
+    for bucket in np.flatnonzero(np.diff(bounds) > _MANY).tolist():
+        here = slice(int(bounds[bucket]), int(bounds[bucket + 1]))
+        where = starts[here.start : here.stop + 1]
         elements, kinds = rare_first(sets[where[0] : where[-1]], where - where[0])
-        here = slice(first, last)
-        set_kernels.absorb_many(
-            elements, where - where[0], fixed[here], kinds, threshold, partner[here], redundancy[here]
+        ended += set_kernels.absorb_many(
+            elements, where - where[0], fixed[here], kinds, _MOST, threshold, partner[here], redundancy[here]
         )
-        partner[here][partner[here] >= 0] += first
+        partner[here][partner[here] >= 0] += here.start
     set_kernels.absorb(sets, starts, bounds, fixed, _MANY, threshold, partner, redundancy)
-    return partner, redundancy
+    return partner, redundancy, ended
 
 
 def rare_first(sets: NDArray[np.uint64], starts: NDArray[np.int64]) -> tuple[NDArray[np.uint64], int]:

@@ -51,14 +51,16 @@ def test_the_joint_sums_up_to_the_labels_and_rounds_by_less_than_one(case):
     classes = rows.shape[1]
     counts_as = confident.counted(rows, confident.thresholds(labels, rows))
     table = confident.joint(labels, counts_as, classes)
-    np.testing.assert_array_equal(table.sum(1), np.bincount(labels, minlength=classes))
-    assert (table >= 0).all()
+    whole = confident.rounded(table)
+    np.testing.assert_array_equal(whole.sum(1), np.bincount(labels, minlength=classes))
+    assert (whole >= 0).all()
+    assert (np.abs(whole - table) < 1).all()
     counts = np.zeros((classes, classes))
     for (given_label, true), number in plain_joint(labels.tolist(), rows.tolist(), classes).items():
         counts[given_label, true] = number
     np.fill_diagonal(counts, np.maximum(counts.diagonal(), 1))
     exact = counts / counts.sum(1, keepdims=True) * np.bincount(labels, minlength=classes)[:, None]
-    assert (np.abs(table - exact) < 1 + 1e-9).all()
+    np.testing.assert_allclose(table, exact)
 
 
 @given(cases())
@@ -67,6 +69,10 @@ def test_methods_agree_as_they_say(case):
     flags = {method: confident.issues(labels, rows, method) for method in confident.METHODS}
     np.testing.assert_array_equal(flags["both"], flags["noise_rate"] & flags["class_count"])
     table = confident.joint(labels, confident.counted(rows, confident.thresholds(labels, rows)), rows.shape[1])
+    chances = confident.wrong(labels, rows, table)
+    assert ((chances >= 0) & (chances <= 1)).all()
+    assert flags["posterior"].sum() <= round(chances.sum())
+    table = confident.rounded(table)
     wrong = table.sum() - table.trace()
     assert flags["noise_rate"].sum() <= wrong
     assert flags["class_count"].sum() <= wrong

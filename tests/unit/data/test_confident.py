@@ -52,14 +52,13 @@ def test_class_count_differs_from_the_reference_only_among_equal_probabilities(s
 
 
 def test_the_joint_is_that_of_the_reference(shared):
-    labels, probabilities = published(shared, "20news")
-    counts_as = confident.counted(probabilities, confident.thresholds(labels, probabilities))
     pytest.importorskip("cleanlab")
     from cleanlab.count import compute_confident_joint
 
-    np.testing.assert_array_equal(
-        confident.joint(labels, counts_as, 20), compute_confident_joint(labels, probabilities)
-    )
+    labels, probabilities = published(shared, "20news")
+    counts_as = confident.counted(probabilities, confident.thresholds(labels, probabilities))
+    table = confident.rounded(confident.joint(labels, counts_as, 20))
+    np.testing.assert_array_equal(table, compute_confident_joint(labels, probabilities))
 
 
 #: Three records labelled 0, three labelled 1; the last of each looks like the other class.
@@ -87,7 +86,8 @@ def test_issues_by_hand(method):
 def test_the_joint_is_calibrated_to_the_labels():
     # One of four records labelled 0 is unsure: its place is shared out as the sure ones are.
     table = confident.joint(np.array([0, 0, 0, 0, 1]), np.array([0, 0, 1, -1, 1]), 2)
-    np.testing.assert_array_equal(table, [[3, 1], [0, 1]])
+    np.testing.assert_allclose(table, [[8 / 3, 4 / 3], [0, 1]])
+    np.testing.assert_array_equal(confident.rounded(table), [[3, 1], [0, 1]])
 
 
 def test_a_record_counts_as_the_most_probable_of_the_classes_it_reaches():
@@ -139,6 +139,36 @@ def test_absent_classes_count_for_nothing():
     assert np.isnan(confident.noise_matrix(confident.joint(labels, counts_as, 3))[:, 1]).all()
 
 
+def test_the_probability_of_being_wrong_undoes_the_noise():
+    # One label in ten is wrong. Of a record that is truly 0 with 0.7, the model learns 0.9 * 0.7 + 0.1 * 0.3 = 0.66.
+    table = np.array([[90.0, 10], [10, 90]])
+    rows = np.array([[0.66, 0.34], [0.66, 0.34]])
+    wrong = confident.wrong(np.array([0, 1]), rows, table)
+    np.testing.assert_allclose(wrong, [1 - 0.9 * 0.7 / 0.66, 1 - 0.9 * 0.3 / 0.34], atol=0.01)
+
+
+def test_a_confusion_that_is_frequent_makes_a_label_more_doubtful():
+    # Class 1 is often labelled 0, never 2: the same doubt means more about a label 0.
+    table = np.array([[80.0, 20, 0], [0, 80, 0], [0, 0, 100]])
+    rows = np.array([[0.2, 0.8, 0.0], [0.0, 0.8, 0.2]])
+    wrong = confident.wrong(np.array([0, 2]), rows, table)
+    assert wrong[0] > 0.8
+    assert wrong[1] == pytest.approx(0, abs=1e-6)
+
+
+def test_as_many_are_picked_as_the_probabilities_of_being_wrong_sum_up_to():
+    rng = np.random.default_rng(0)
+    true = rng.integers(0, 3, 2000)
+    labels = np.where(rng.random(2000) < 0.2, rng.integers(0, 3, 2000), true)
+    rows = 0.15 / 3 + 0.85 * rng.dirichlet(np.ones(3) / 2, 2000)
+    rows[np.arange(2000), true] += 2
+    rows /= rows.sum(1, keepdims=True)
+    table = confident.joint(labels, confident.counted(rows, confident.thresholds(labels, rows)), 3)
+    wrong, found = confident.wrong(labels, rows, table), confident.issues(labels, rows, "posterior")
+    assert found.sum() == round(wrong.sum())  # in all of them another class is more probable than the given one
+    assert wrong[found].min() >= wrong[~found].max()
+
+
 def test_ranking_by_hand():
     np.testing.assert_allclose(confident.self_confidence(LABELS, SURE), [0.9, 0.8, 0.1, 0.8, 0.9, 0.1])
     np.testing.assert_allclose(confident.normalised_margin(LABELS, SURE), [0.9, 0.8, 0.1, 0.8, 0.9, 0.1])
@@ -180,5 +210,5 @@ def test_labels_outside_the_columns_are_refused():
 
 
 def test_an_unknown_method_is_refused():
-    with pytest.raises(SettingError, match="method is 'best'; it must be one of joint"):
+    with pytest.raises(SettingError, match="method is 'best'; it must be one of posterior, joint"):
         confident.issues(LABELS, SURE, "best")

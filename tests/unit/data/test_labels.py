@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from excise.corpus import Corpus
-from excise.data import classify, labels
+from excise.data import classify, confident, labels
 from excise.data.classify import Probabilities
 from excise.data.labels import LabelsSettings
 from excise.errors import InputError, SettingError
@@ -33,7 +33,9 @@ def test_findings_tell_what_is_wrong_and_suggest_a_label(corpus):
     assert measured.schema == labels.MEASURED
     assert findings["position"].to_pylist() == [2, 5]
     assert findings["value"].to_pylist() == ["sci.space", "sci.med"]
-    np.testing.assert_allclose(findings["redundancy"].to_numpy(), [0.93, 0.995], rtol=1e-6)
+    wrong = confident.wrong(np.array([0, 0, 0, 1, 1, 1]), SURE, np.array([[2.0, 1], [1, 2]]))
+    np.testing.assert_allclose(findings["redundancy"].to_numpy(), wrong[[2, 5]])
+    assert 0.95 < wrong[2] < wrong[5] < 1
     assert findings["reason"].to_pylist() == [
         "labelled 'sci.med', but a model that has not seen it says 'sci.space' with 93 % (its own label: 7 %)",
         "labelled 'sci.space', but a model that has not seen it says 'sci.med' with over 99 % (its own label: under 1 %)",
@@ -52,10 +54,11 @@ def test_thresholds_and_methods_ask_for_no_other_measurement(corpus):
     def positions(**settings):
         return next(labels.judge(measured, corpus, LabelsSettings(**settings)))["position"].to_pylist()
 
-    assert positions(threshold=0.95) == [5]
+    assert positions(threshold=0.9985) == [5]
     assert positions(threshold=1.0) == []
     assert positions(threshold=0.0) == [2, 5]
     assert positions(method="joint") == positions(method="noise_rate") == positions(method="class_count") == [2, 5]
+    assert positions(method="both") == positions(method="posterior") == [2, 5]
 
 
 def test_wrong_labels_of_texts_are_found_by_the_built_in_classifier():
@@ -65,12 +68,15 @@ def test_wrong_labels_of_texts_are_found_by_the_built_in_classifier():
     texts = [" ".join([*rng.choice(topics[t], 3), *(f"w{n}" for n in rng.integers(0, 30, 5))]) for t in true]
     given = [{"sea": "war", "war": "sea"}[t] if i < 10 else t for i, t in enumerate(true)]
     corpus = Corpus.from_texts(texts, labels=given)
-    findings, measured = found(corpus)
+    findings, measured = found(corpus, LabelsSettings(method="both"))
     assert findings["position"].to_pylist() == list(range(10))
     assert findings["value"].to_pylist() == true[:10]
     assert 8 <= labels.summary(measured)["wrong"] <= 14
-    again, _ = found(corpus)
+    again, _ = found(corpus, LabelsSettings(method="both"))
     assert again.equals(findings)
+    surest, _ = found(corpus)
+    assert set(surest["position"].to_pylist()) < set(range(10))
+    assert surest.num_rows >= 8
 
 
 def test_references_are_no_locus():
@@ -89,7 +95,7 @@ def test_features_are_judged_instead_of_words():
     given = true.copy()
     given[:4] = 1 - given[:4]
     corpus = Corpus.from_texts([""] * 120, labels=[str(v) for v in given])
-    findings, _ = found(corpus, features=features)
+    findings, _ = found(corpus, LabelsSettings(method="both"), features=features)
     assert findings["position"].to_pylist() == [0, 1, 2, 3]
     assert findings["value"].to_pylist() == ["0", "1", "0", "1"]
 
@@ -197,15 +203,3 @@ def test_probabilities_that_do_not_fit_are_refused(corpus, classes, values, says
 def test_settings_out_of_range_are_refused(settings):
     with pytest.raises(SettingError, match=f"labels.{next(iter(settings))} is"):
         LabelsSettings(**settings)
-
-
-def test_no_finding_is_below_the_default_threshold():
-    """The docstring says that 0.5 leaves all to the method: whoever is picked has a likelier other label."""
-    rng = np.random.default_rng(0)
-    rows = rng.dirichlet(np.ones(3), 300)
-    given = [("a", "b", "c")[i] for i in rng.integers(0, 3, 300)]
-    corpus = Corpus.from_texts([""] * 300, labels=given)
-    measured = labels.measure(corpus, LabelsSettings(), probabilities=Probabilities(("a", "b", "c"), rows))
-    for method in ("joint", "noise_rate", "class_count", "both"):
-        all_of_them = next(labels.judge(measured, corpus, LabelsSettings(method=method, threshold=0.0)))
-        assert all_of_them["redundancy"].to_numpy().min() > 0.5

@@ -235,6 +235,13 @@ def test_a_variant_is_new_or_none() -> None:
     assert draw.variant("cat", "a", swap, 1, drawing, {"cat"}) is None
 
 
+def test_four_draws_are_tried_for_something_new() -> None:
+    drawing = draw.Drawing(TextSettings((parse("swap=0.3"),)), seed=0)
+    swap = drawing.texts.operations[0]
+    found = [draw.variant("cat dog", str(i), swap, 1, drawing, {"cat dog"}) for i in range(600)]
+    assert 0.71 < sum(text is not None for text in found) / 600 < 0.81  # 1 - 0.7^4 = 0.76
+
+
 @given(text=texts, seed=seeds)
 def test_a_chain_is_its_steps_one_after_the_other(text: str, seed: int) -> None:
     chain, settings = parse("swap=0.5 + ocr=0.4"), TextSettings((parse("noise=0.1"),))

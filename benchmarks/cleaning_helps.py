@@ -2,11 +2,11 @@
 
     python benchmarks/cleaning_helps.py [--tokens 1000000] [--seeds 3] [--finders exact,normalised,near,lines] [--write]
 
-The text is encyclopedia articles with what repeats in them by nature, and more planted as crawls have it: a few texts
-with 150 copies, others with 4 to 64, equal ones and edited ones, and a footer under two texts in five. `excise clean`
-makes the second corpus. Both models start from the same weights and see the same number of tokens (as many as the
-cleaned corpus has: it is read once, of the raw one a part in random order), with a tokeniser learnt on text that
-neither is trained on.
+The text is encyclopedia articles with what repeats in them by nature, and more planted as crawls have it: a few short
+texts with 400 copies, others with 4 to 64, equal ones and edited ones, and a footer under two texts in five. Then
+`excise clean` makes the second corpus. Both models start from the same weights and see the same number of tokens (as
+many as the cleaned corpus has: it is read once, of the raw one a part in random order), with a tokeniser learnt on text
+that neither is trained on.
 
 * held_out: bits per byte on articles that neither corpus holds, nor copies of them; the difference raw - cleaned with a
   95 % bootstrap interval over the articles, and over seeds;
@@ -43,8 +43,8 @@ SHAPE = {"hidden": 160, "layers": 4, "heads": 4, "kv_heads": 4, "ffn": 448}
 ARTICLE_CHARACTERS = 2000
 #: Share of the raw text's characters that is planted: equal copies, edited copies. The footers come on top.
 EQUAL, EDITED = 0.25, 0.15
-#: Half of the equal copies are of a few texts: repetition in crawls is that uneven.
-OFTEN = 150
+#: Half of the equal copies are of a few short texts: one of 61 words is 60,000 times in C4 (Lee and others 2022).
+OFTEN = 400
 FOOTERS = (
     "This page was last changed on a day when nobody was looking. Text is available under the terms named below; "
     "additional terms may apply. By using this site you agree to the terms of use and to the policy on privacy.",
@@ -86,11 +86,12 @@ def texts_of(characters: float, held_out: int, seed: int) -> Texts:
     ends = np.cumsum([len(text) for text in rest])
     originals = rest[: int(np.searchsorted(ends, characters)) + 1]
     raw, most, copied = list(originals), [], []
+    short = [text for text in originals if 450 <= len(text) <= 800]
     whole = sum(map(len, originals)) / (1 - EQUAL - EDITED)
     for share, often, is_edited in ((EQUAL / 2, True, False), (EQUAL / 2, False, False), (EDITED, False, True)):
         wanted = share * whole
         while wanted > 0:
-            text = draw.choice(originals)
+            text = draw.choice(short if often else originals)
             (most if often else copied).append(text)
             for _ in range(OFTEN if often else min(64, int(4 * draw.paretovariate(0.8)))):
                 raw.append(edited(text, draw) if is_edited else text)

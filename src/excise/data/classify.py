@@ -36,6 +36,7 @@ _COEFFICIENTS, _NUMBERS = 1 << 22, 1 << 26
 _COLUMNS = 1 << 16
 _PIECE_BYTES = 1 << 21
 _BLOCK = 4096
+#: Records from which the temperature is taken.
 _CALIBRATION = 20_000
 
 #: Why a record is not judged.
@@ -101,8 +102,8 @@ def by_words(
         the models.
     """
     columns = min(_COLUMNS, max(1024, _COEFFICIENTS // max(len(classes), 1)))
-    words = vocabulary.learn(corpus, columns, mapped=mapped, progress=progress)
-    deal = _Deal.of(labels, len(classes), joined(words.keys, groups), folds, seed, skip)
+    words, keys = vocabulary.learn(corpus, columns, mapped=mapped, progress=progress)
+    deal = _Deal.of(labels, len(classes), joined(keys, groups), folds, seed, skip)
     first = corpus.first_own
     wanted = np.zeros(len(labels), np.bool_)
     wanted[deal.learned] = True
@@ -350,7 +351,7 @@ def _learned(design: Design, labels: Ints, deal: _Deal, progress: Progress) -> _
     def of(held: int, strength: float, start: Matrix | None = None) -> Matrix:
         return fit(design, np.flatnonzero(fold != held), own, len(deal.present), strength, start)
 
-    rows = np.flatnonzero(fold == 0)
+    rows = np.flatnonzero(fold == 0)[:_CALIBRATION]
     best, first, strength, start = np.inf, None, STRENGTHS[0], None
     for tried in STRENGTHS:
         progress("learning labels", 0, deal.folds)
@@ -381,16 +382,23 @@ def _judgement(
     classes: tuple[str, ...], labels: Ints, deal: _Deal, models: _Models, blocks: Iterable[Matrix]
 ) -> Judgement:
     values = np.full((len(labels), len(classes)), np.nan, np.float32)
-    linear = np.concatenate([np.zeros((0, len(deal.present)), np.float32), *blocks])
-    judged = ~np.isnan(linear).any(1) if len(deal.present) else np.zeros(len(labels), np.bool_)
+    at = 0
+    for linear in blocks:
+        values[at : at + len(linear), deal.present] = linear
+        at += len(linear)
+    judged = deal.fold >= 0
+    judged[judged] = ~np.isnan(values[judged, labels[judged]])
     unjudged = deal.unjudged.copy()
     unjudged[~judged & (deal.fold >= 0)] = NOTHING_KNOWN
     rows = np.flatnonzero(judged)
-    temperature = _calibrated(linear[rows], np.searchsorted(deal.present, labels[rows]))[0]
+    some = rows[np.linspace(0, len(rows) - 1, min(len(rows), _CALIBRATION)).astype(np.int64)]
+    held_out = values[np.ix_(some, deal.present)]
+    temperature = _calibrated(held_out, np.searchsorted(deal.present, labels[some]))[0]
     for start in range(0, len(rows), _BLOCK):
         some = rows[start : start + _BLOCK]
+        shares = softmax(values[np.ix_(some, deal.present)] / temperature)
         values[some] = 0
-        values[np.ix_(some, deal.present)] = softmax(linear[some] / temperature)
+        values[np.ix_(some, deal.present)] = shares
     return Judgement(Probabilities(classes, values), unjudged, models.strength, temperature)
 
 
@@ -408,13 +416,12 @@ def _calibrated(linear: Matrix, labels: Ints) -> tuple[float, float]:
     """
     if len(labels) == 0:
         return 1.0, np.inf
-    some = np.linspace(0, len(labels) - 1, min(len(labels), _CALIBRATION)).astype(np.int64)
-    rows, own = linear[some].astype(np.float64), labels[some]
+    rows = linear.astype(np.float64)
 
     def loss(log_temperature: float) -> float:
         scaled = rows / np.exp(log_temperature)
         scaled -= scaled.max(1, keepdims=True)
-        chosen = scaled[np.arange(len(own)), own]
+        chosen = scaled[np.arange(len(labels)), labels]
         return float((np.log(np.exp(scaled).sum(1)) - chosen).mean())
 
     low, high = np.log(0.05), np.log(20.0)

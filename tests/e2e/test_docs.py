@@ -27,6 +27,7 @@ def folder(tmp_path_factory):
     with (home / "data.jsonl").open("w") as file:
         for text in [*texts, texts[5]]:
             file.write(json.dumps({"text": text}) + "\n")
+    shutil.copy(home / "data.jsonl", home / "tuesday.jsonl")
     with (home / "heldout.jsonl").open("w") as file:
         for i in range(100, 130):
             file.write(json.dumps({"text": f"Licence number {i}: you may not copy part {i} of that. " * 10}) + "\n")
@@ -35,11 +36,11 @@ def folder(tmp_path_factory):
     return home
 
 
-@pytest.mark.parametrize("document", ["README.md", "README.zh.md"])
+@pytest.mark.parametrize("document", ["README.md", "README.zh.md", "docs/cleaning.md"])
 def test_documented_commands_run(document, folder, tmp_path):
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     blocks = BLOCK.findall((REPO / document).read_text(encoding="utf-8"))
-    assert {language for language, _ in blocks} == {"sh", "python"}
+    assert len(blocks) >= 5
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
     for language, text in blocks:
         command = ["bash", "-ec", text] if language == "sh" else [sys.executable, "-c", text]

@@ -14,6 +14,7 @@ import typer
 from excise import __version__
 from excise.cli import augment, clean, compare, compress, explain, finders, recipe, restore, run
 from excise.errors import ExciseError
+from excise.evidence.visible import visible
 
 app = typer.Typer(
     name="excise",
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         return code
     except ExciseError as error:
-        typer.echo(f"excise: {error}", err=True)
+        typer.echo(f"excise: {visible(str(error))}", err=True)
         return error.exit_code
     except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
         typer.echo(

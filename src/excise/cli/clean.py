@@ -210,6 +210,7 @@ def _show(result: CleanResult, review: Path | None) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from excise.evidence.visible import visible
     from excise.recipe import FINDERS
 
     evidence, console = result.evidence, Console(highlight=False)
@@ -230,9 +231,9 @@ def _show(result: CleanResult, review: Path | None) -> None:
     table.add_row("[bold]kept[/]", f"[bold]{result.kept:,}[/]", f"{100 * result.kept / total:.2f} %")
     console.print(table)
     for warning in evidence["warnings"]:
-        console.print(f"[yellow]note:[/] {escape(warning)}", soft_wrap=True)
+        console.print(f"[yellow]note:[/] {escape(visible(warning))}", soft_wrap=True)
     for pair in evidence["pairs"][:3]:
-        console.print(f"{escape(pair['id'])} {escape(pair['reason'])}", soft_wrap=True)
+        console.print(f"{escape(visible(pair['id']))} {escape(visible(pair['reason']))}", soft_wrap=True)
     if result.out is None:
         told = "Dry run: nothing was written." if review is None else f"To decide on: {escape(str(review))}"
         console.print(f"\n{told}", soft_wrap=True)

@@ -111,10 +111,8 @@ def resolve(findings: pa.Table, rank: NDArray[np.int64], dead: NDArray[np.bool_]
     Cost: O(findings log findings); about 150 bytes of memory a finding, none a record.
     """
     findings = findings.filter(pc.is_valid(findings["partner_position"]))
-    if dead is not None:  # an equal text of a dead record still says that two others are equal
-        alive = ~(dead[findings["position"].to_numpy()] | dead[findings["partner_position"].to_numpy()])
-        findings = findings.filter(pc.or_(pa.array(alive), pc.is_in(findings["finder"], pa.array(EQUALITIES))))
-        rank = rank + len(rank) * dead
+    if dead is not None:
+        rank = rank + len(rank) * dead  # the head of a class of equals is dead only if all of them are
     others = sorted(set(pc.unique(findings["finder"]).to_pylist()) - set(EQUALITIES))
     names = np.array([*EQUALITIES, *others], object)
     finder = pc.index_in(findings["finder"], pa.array(names, pa.string())).to_numpy()
@@ -129,8 +127,11 @@ def resolve(findings: pa.Table, rank: NDArray[np.int64], dead: NDArray[np.bool_]
     same_bytes = _heads(len(records), left[exact], right[exact])
     head = _heads(len(records), left[equal], right[equal])
     one, other = head[left[~equal]], head[right[~equal]]
-    worse, better = np.maximum(one, other), np.minimum(one, other)
     similarity, name = findings["redundancy"].to_numpy()[~equal], finder[~equal]
+    if dead is not None:
+        alive = ~(dead[records[one]] | dead[records[other]])
+        one, other, similarity, name = one[alive], other[alive], similarity[alive], name[alive]
+    worse, better = np.maximum(one, other), np.minimum(one, other)
     anchor = _anchors(len(records), worse, better, similarity, name)
 
     gone = np.flatnonzero((anchor[head] >= 0) | (head != np.arange(len(records))))

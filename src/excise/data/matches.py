@@ -25,7 +25,7 @@ def reason(finder: str, redundancy: float, partner: str) -> str:
     texts match only so.
 
     Args:
-        finder: exact, normalised or near.
+        finder: exact, normalised, near or semantic.
         redundancy: Similarity in [0, 1]; percents are rounded down, so that only equal sets share 100 %.
         partner: Id of the record it repeats.
     """
@@ -33,6 +33,9 @@ def reason(finder: str, redundancy: float, partner: str) -> str:
         return f"has the same text as {partner}"
     if finder == "normalised":
         return f"has the same text as {partner} but for case, white space and Unicode form"
+    if finder == "semantic":
+        cosine = math.floor(100 * redundancy + 1e-9) / 100
+        return f"says much the same as {partner}: the cosine of their vectors is {cosine:.2f}"
     if redundancy == 1:
         return f"has the same words as {partner} but for punctuation or repetition"
     return f"shares {math.floor(100 * redundancy)} % of its 5-word sequences with {partner}"

@@ -7,7 +7,6 @@ chain of small differences can form. Every cosine is computed from the vectors t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -20,7 +19,6 @@ from excise.data.anchors import Anchors, Graph, Listed
 from excise.data.embed import Vectors
 from excise.data.matches import matches_table
 from excise.errors import InputError, SettingError
-from excise.finding import FINDINGS
 from excise.journal import Progress, silent
 
 #: Up to so many records all are compared with all: a minute at 256 dimensions on one core; a graph takes longer.
@@ -100,7 +98,7 @@ def find(
             done += _BLOCK
             progress("comparing meanings", min(done, len(nodes)), len(nodes))
             if len(position):
-                yield _table(corpus, position, partner, cosine)
+                yield matches_table(corpus, "semantic", position, partner, cosine)
 
 
 def _nodes(
@@ -163,17 +161,3 @@ def _cosines(rows: Vectors, others: Vectors) -> NDArray[np.float64]:
     """Of each row [n, d] and its other [n, d], both of length 1."""
     products: NDArray[np.float64] = np.einsum("ij,ij->i", rows.astype(np.float64), others.astype(np.float64))
     return np.minimum(products, 1.0)
-
-
-def reason(cosine: float, partner: str) -> str:
-    """Why a record can go; hundredths are rounded down, so that only equal vectors have 1.00."""
-    return (
-        f"says much the same as {partner}: the cosine of their vectors is {math.floor(100 * cosine + 1e-9) / 100:.2f}"
-    )
-
-
-def _table(corpus: Corpus, position: Ints, partner: Ints, cosine: NDArray[np.float64]) -> pa.Table:
-    found = matches_table(corpus, "semantic", position, partner, cosine)
-    told = zip(cosine.tolist(), found["partner"].to_pylist(), strict=True)
-    column = pa.array([reason(*match) for match in told], pa.string())
-    return found.set_column(FINDINGS.get_field_index("reason"), FINDINGS.field("reason"), column)

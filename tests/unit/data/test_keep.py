@@ -93,10 +93,22 @@ def test_no_findings_decide_nothing():
 
 
 def test_what_goes_for_itself_goes_first_and_nothing_goes_for_it():
-    # 0 is an outlier: its copies 1 and 2 have each other, and 3, near 0 only, stays.
+    # 0 is an outlier: its copies 1 and 2 have each other, and 4, near the outlier 5 only, stays.
     alone = Finding("outliers", "memory#0", 0.9, "", 0)
-    found = (finding("exact", 1, 0), finding("exact", 2, 0), finding("near", 3, 0, 0.9), alone)
-    assert decided(*found) == [(0, "outliers", None, 0.9), (2, "exact", "memory#1", 1.0)]
+    other = Finding("outliers", "memory#5", 0.8, "", 5)
+    found = (finding("exact", 1, 0), finding("exact", 2, 0), finding("near", 4, 5, 0.9), alone, other)
+    assert decided(*found) == [
+        (0, "outliers", None, 0.9),
+        (2, "exact", "memory#1", 1.0),
+        (5, "outliers", None, 0.8),
+    ]
+
+
+def test_a_dead_record_still_speaks_for_its_equals():
+    # 0 equals 1 and is near 3; 0 goes for what it is: 3 goes for 1, which has the same text.
+    alone = Finding("outliers", "memory#0", 0.9, "", 0)
+    found = (finding("exact", 1, 0), finding("near", 3, 0, 0.9), alone)
+    assert decided(*found) == [(0, "outliers", None, 0.9), (3, "near", "memory#1", 0.9)]
 
 
 def test_references_stay_and_others_go_for_them():

@@ -9,6 +9,7 @@ import pytest
 from excise.corpus import Corpus, Source
 from excise.data import embed, semantic
 from excise.data.anchors import Graph, Listed
+from excise.data.matches import reason
 from excise.data.semantic import SemanticSettings
 from excise.errors import InputError, MissingExtraError, SettingError
 
@@ -111,9 +112,9 @@ def test_the_finding_tells_the_cosine():
     assert row["finder"] == "semantic"
     assert (row["locus"], row["partner"]) == ("memory#1", "memory#0")
     assert row["reason"] == "says much the same as memory#0: the cosine of their vectors is 0.93"
-    assert "1.00" not in semantic.reason(0.9999, "x")
-    assert "1.00" in semantic.reason(1.0, "x")
-    assert "0.90" in semantic.reason(0.9, "x")
+    assert "1.00" not in reason("semantic", 0.9999, "x")
+    assert "1.00" in reason("semantic", 1.0, "x")
+    assert "0.90" in reason("semantic", 0.9, "x")
 
 
 def test_rewordings_are_found_where_few_words_are_shared_in_order(tmp_path):

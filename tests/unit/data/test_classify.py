@@ -185,6 +185,19 @@ def test_probabilities_are_right_on_average():
     assert abs(confidence.mean() - 2 / 3) < 0.03
 
 
+def test_no_other_temperature_suits_the_held_out_labels_better():
+    texts, true = texts_of(300)
+    labels = np.where(np.arange(300) % 10 == 0, (true + 1) % 3, true)
+    told = judged(texts, labels)
+    assert abs(np.log(told.temperature)) > 0.2
+
+    def loss(power):
+        rows = told.probabilities.values.astype(np.float64) ** power
+        return -np.log((rows / rows.sum(1, keepdims=True))[np.arange(300), labels]).mean()
+
+    assert loss(1) <= min(loss(0.8), loss(1.25))
+
+
 @pytest.fixture
 def blobs():
     rng = np.random.default_rng(0)
@@ -265,13 +278,14 @@ def test_bags_and_dense_rows_give_one_gradient_and_that_is_the_slope():
     assert (up - down) / (2 * step) == pytest.approx(float(np.vdot(one, direction)), rel=1e-3)
 
 
-def test_the_fit_is_that_of_scikit_learn():
+@pytest.mark.parametrize("strength", [0.1, 10.0])
+def test_the_fit_is_that_of_scikit_learn(strength):
     linear_model = pytest.importorskip("sklearn.linear_model")
     rng = np.random.default_rng(0)
     labels = (np.arange(300) % 3).astype(np.int64)
     features = (rng.standard_normal((300, 5)) + np.eye(3, 5)[labels]).astype(np.float32)
-    theirs = linear_model.LogisticRegression(C=10.0, tol=1e-8, max_iter=1000).fit(features, labels)
-    ours = fit(Dense(features), np.arange(300), labels, 3, 10.0)
+    theirs = linear_model.LogisticRegression(C=strength, tol=1e-8, max_iter=1000).fit(features, labels)
+    ours = fit(Dense(features), np.arange(300), labels, 3, strength)
     expected = theirs.predict_proba(features)
     np.testing.assert_allclose(classify.softmax(Dense(features).linear(np.arange(300), ours)), expected, atol=0.02)
 

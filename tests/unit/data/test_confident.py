@@ -83,6 +83,10 @@ def test_issues_by_hand(method):
     np.testing.assert_array_equal(confident.issues(LABELS, SURE, method), [False, False, True, False, False, True])
 
 
+def test_the_noise_matrix_is_by_true_class():
+    np.testing.assert_allclose(confident.noise_matrix(np.array([[3, 1], [0, 2]])), [[1, 1 / 3], [0, 2 / 3]])
+
+
 def test_the_joint_is_calibrated_to_the_labels():
     # One of four records labelled 0 is unsure: its place is shared out as the sure ones are.
     table = confident.joint(np.array([0, 0, 0, 0, 1]), np.array([0, 0, 1, -1, 1]), 2)

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from excise.corpus import Corpus
 from excise.data import classify, confident
-from excise.data.classify import NO_LABEL, Probabilities
+from excise.data.classify import Probabilities
 from excise.data.confident import METHODS, Method
+from excise.data.folds import GONE, NO_LABEL
 from excise.data.noisy import noisy_table
 from excise.data.threads import Mapped, in_order
 from excise.errors import InputError, SettingError
@@ -118,7 +119,7 @@ def measure(
         why[~judged] = _NOT_TOLD
         why[codes < 0] = NO_LABEL
         if skip is not None:
-            why[skip], judged = classify.GONE, judged & ~skip
+            why[skip], judged = GONE, judged & ~skip
         return _measured(given, codes, probabilities, judged, why)
     classes = tuple(sorted(label for label in pc.unique(given).to_pylist() if label is not None))
     codes = codes_in(given, classes)

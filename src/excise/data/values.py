@@ -16,9 +16,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from excise.corpus import Corpus
-from excise.data.classify import GONE, NOTHING_KNOWN, Scale, deal_out, joined, row_keys
+from excise.data.folds import GONE, NOTHING_KNOWN, deal_out, joined, row_keys
 from excise.data.labels import labels_of
 from excise.data.noisy import noisy_table, shown
+from excise.data.scale import Scale
 from excise.errors import InputError, SettingError
 from excise.journal import Progress, silent
 

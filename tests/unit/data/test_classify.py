@@ -5,8 +5,9 @@ import pyarrow as pa
 import pytest
 
 from excise.corpus import Corpus
-from excise.data import classify, vocabulary
+from excise.data import classify, folds, vocabulary
 from excise.data.logistic import Dense, Words, fit
+from excise.data.scale import Scale
 from excise.errors import InputError
 
 TOPICS = {
@@ -87,19 +88,19 @@ def test_words_do_not_matter_to_the_groups_but_as_sets():
 
 def test_groups_are_joined_through_what_they_share():
     keys = np.array([1, 1, 2, 3, 4], np.uint64)
-    np.testing.assert_array_equal(classify.joined(keys, np.array([0, 5, 5, 7, 7])), [0, 0, 0, 3, 3])
-    assert len(set(classify.joined(keys, None).tolist())) == 4
+    np.testing.assert_array_equal(folds.joined(keys, np.array([0, 5, 5, 7, 7])), [0, 0, 0, 3, 3])
+    assert len(set(folds.joined(keys, None).tolist())) == 4
 
 
 def test_folds_hold_every_class_evenly_and_groups_together():
     rng = np.random.default_rng(0)
     labels = rng.choice(4, 500, p=[0.6, 0.3, 0.08, 0.02])
     groups = rng.integers(0, 400, 500)
-    fold = classify.deal_out(labels, groups, 5, seed=0)
+    fold = folds.deal_out(labels, groups, 5, seed=0)
     assert (fold >= 0).all()
     for group in np.unique(groups):
         assert len(set(fold[groups == group].tolist())) == 1
-    single = classify.deal_out(labels, np.arange(500), 5, seed=0)
+    single = folds.deal_out(labels, np.arange(500), 5, seed=0)
     for label in range(4):
         counts = np.bincount(single[labels == label], minlength=5)
         assert counts.max() - counts.min() <= 1
@@ -111,8 +112,8 @@ def test_small_classes_and_missing_labels_are_left_out_and_said():
     labels[labels == 0] = 1
     labels[[0, 6, 9, 12]] = 0  # four examples, five folds
     told = judged(texts, labels)
-    assert told.unjudged[3] == classify.NO_LABEL
-    assert [told.unjudged[i] for i in (0, 6, 9, 12)] == [classify.SMALL_CLASS] * 4
+    assert told.unjudged[3] == folds.NO_LABEL
+    assert [told.unjudged[i] for i in (0, 6, 9, 12)] == [folds.SMALL_CLASS] * 4
     assert np.isnan(told.probabilities.values[[0, 3]]).all()
     assert (told.probabilities.values[20, 0]) == 0  # no model knows the class
     assert judged(texts, labels, folds=4).unjudged[0] is None
@@ -122,14 +123,14 @@ def test_copies_of_one_record_are_no_class():
     texts, labels = texts_of(90)
     labels[labels == 0] = 1
     told = judged(texts + ["the same text"] * 10, np.append(labels, np.zeros(10, np.int64)))
-    assert set(told.unjudged[90:].tolist()) == {classify.SMALL_CLASS}
+    assert set(told.unjudged[90:].tolist()) == {folds.SMALL_CLASS}
 
 
 def test_texts_without_a_known_word_are_not_judged():
     texts, labels = texts_of(90)
     texts[4], texts[7] = "", "zyzzyva"  # nobody else has that word
     told = judged(texts, labels)
-    assert told.unjudged[4] == told.unjudged[7] == classify.NOTHING_KNOWN
+    assert told.unjudged[4] == told.unjudged[7] == folds.NOTHING_KNOWN
     assert sum(why is not None for why in told.unjudged) == 2
 
 
@@ -142,7 +143,7 @@ def test_one_class_is_judged_as_sure():
 def test_nothing_to_judge():
     assert judged([], np.zeros(0, np.int64)).probabilities.values.shape == (0, 3)
     told = judged(["a b", "c d"], np.array([-1, -1]))
-    assert set(told.unjudged.tolist()) == {classify.NO_LABEL}
+    assert set(told.unjudged.tolist()) == {folds.NO_LABEL}
 
 
 def test_records_that_go_already_teach_nothing():
@@ -152,7 +153,7 @@ def test_records_that_go_already_teach_nothing():
     wrong = labels.copy()
     wrong[60:] = 0
     told = judged(texts, wrong, skip=skip)
-    assert told.unjudged[60] == classify.GONE
+    assert told.unjudged[60] == folds.GONE
     assert (told.probabilities.values[:60].argmax(1) == labels[:60]).mean() > 0.9
 
 
@@ -172,6 +173,31 @@ def test_a_sample_is_learned_from_where_there_is_too_much(monkeypatch):
     features = np.random.default_rng(0).standard_normal((600, 3)) + 3 * np.eye(3)[labels]
     told = classify.by_features(features, labels, CLASSES)
     assert (told.probabilities.values.argmax(1) == labels).mean() > 0.9
+
+
+def test_a_sample_keeps_small_classes_whole_and_probabilities_right(monkeypatch):
+    rng = np.random.default_rng(0)
+    labels = np.where(np.arange(4000) % 100 == 0, 1, 0)  # one in a hundred
+    features = rng.standard_normal((4000, 2)) + 1.5 * labels[:, None]
+    whole = classify.by_features(features, labels, ("a", "b"))
+    monkeypatch.setattr(classify, "_MOST", 400)
+    deal = folds.Deal.of(labels, 2, np.arange(4000), 5, 0, None, 400)
+    np.testing.assert_array_equal(np.bincount(labels[deal.learned]), [360, 40])
+    some = classify.by_features(features, labels, ("a", "b"))
+    assert some.probabilities.values[:, 1].mean() == pytest.approx(whole.probabilities.values[:, 1].mean(), abs=0.004)
+    assert np.abs(some.probabilities.values - whole.probabilities.values).mean() < 0.01
+
+
+def test_a_class_in_one_fold_only_is_not_judged():
+    # Records of 'b' are copies of records labelled 'a' before them, all of one group.
+    labels = np.array([0] * 50 + [1] * 5)
+    groups = np.append(np.arange(50), [7] * 5)
+    deal = folds.Deal.of(labels, 2, groups, 5, 0, None, 1000)
+    assert set(deal.unjudged[50:].tolist()) == {folds.SMALL_CLASS}
+    np.testing.assert_array_equal(deal.present, [0])
+    twice = np.append(np.arange(10), [3] * 10)  # all in one fold, though there are as many groups as folds
+    deal = folds.Deal.of(np.array([0] * 10 + [1] * 10), 2, twice, 5, 0, None, 1000)
+    assert (deal.fold[10:] == -1).all()
 
 
 def test_probabilities_are_right_on_average():
@@ -216,7 +242,7 @@ def test_features_of_any_scale_and_constant_ones(blobs):
 
 def test_scaled_features_have_mean_zero_and_length_one(blobs):
     features, _ = blobs
-    scale = classify.Scale.of(features, np.arange(200))
+    scale = Scale.of(features, np.arange(200))
     scaled = scale.scaled(features)
     np.testing.assert_allclose(scaled.mean(0), 0, atol=1e-5)
     assert (scaled[:, 3] == 0).all()  # constant
@@ -229,7 +255,7 @@ def test_missing_numbers_count_as_the_mean_and_rows_without_any_are_not_judged(b
     features[5, 0] = np.nan
     features[9] = np.nan
     told = classify.by_features(features, labels, CLASSES)
-    assert told.unjudged[9] == classify.NOTHING_KNOWN
+    assert told.unjudged[9] == folds.NOTHING_KNOWN
     assert told.unjudged[5] is None
     assert np.isfinite(told.probabilities.values[5]).all()
 

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from excise.corpus import Corpus
-from excise.data import classify, confident, labels
+from excise.data import confident, folds, labels
 from excise.data.classify import Probabilities
 from excise.data.labels import LabelsSettings
 from excise.errors import InputError, SettingError
@@ -166,7 +166,7 @@ def test_one_class_finds_nothing():
 def test_a_label_with_one_example_finds_nothing():
     corpus = Corpus.from_texts([f"a{i % 4} b{i % 3}" for i in range(40)] + ["a0 b0"], labels=["x", "y"] * 20 + ["z"])
     findings, measured = found(corpus)
-    assert measured["unjudged"].to_pylist()[-1] == classify.SMALL_CLASS
+    assert measured["unjudged"].to_pylist()[-1] == folds.SMALL_CLASS
     assert 40 not in findings["position"].to_pylist()
 
 

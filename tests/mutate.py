@@ -46,6 +46,9 @@ NGRAMS = "tests/unit/data/test_ngram_model.py"
 UNLIKE = "tests/unit/data/test_unlike.py"
 PII = "tests/unit/data/test_pii.py"
 LANGUAGE = "tests/unit/data/test_language.py"
+CONFIDENT = "tests/unit/data/test_confident.py"
+CLASSIFY = "tests/unit/data/test_classify.py"
+VALUES = "tests/unit/data/test_values.py"
 
 
 @dataclass(frozen=True)
@@ -492,7 +495,7 @@ MUTANTS = [
         "data/ngram_kernels.py",
         "sum_of_bits -= np.log2(product)",
         "sum_of_bits += np.log2(product)",
-        f"{NGRAMS}::test_it_knows_what_it_has_seen",
+        f"{NGRAMS}::test_a_text_less_likely_than_any_float",
     ),
     Mutant(
         "perplexity: the models of others",
@@ -506,7 +509,7 @@ MUTANTS = [
         "data/unlike.py",
         "bits[fold == index] -= model",
         "bits[fold == index] += model",
-        f"{UNLIKE}::test_what_is_unlike_goes",
+        f"{UNLIKE}::test_the_difference_is_target_minus_corpus_a_byte",
     ),
     Mutant(
         "unlike: log ratio of the features",
@@ -528,6 +531,104 @@ MUTANTS = [
         "round(settings.keep * judged)",
         "int(settings.keep * judged)",
         f"{UNLIKE}::test_a_share_is_kept",
+    ),
+    Mutant(
+        "threshold: mean probability of the class's own records",
+        "data/confident.py",
+        "sums / np.maximum(counts, 1)",
+        "sums * np.maximum(counts, 1)",
+        f"{CONFIDENT}::test_thresholds_by_hand",
+    ),
+    Mutant(
+        "confident joint: rows sum to the label counts",
+        "data/confident.py",
+        "table / table.sum(1, keepdims=True)",
+        "table / table.sum(0, keepdims=True)",
+        f"{CONFIDENT}::test_the_joint_is_calibrated_to_the_labels",
+    ),
+    Mutant(
+        "noise matrix P(given | true)",
+        "data/confident.py",
+        "truly = table.sum(0, dtype",
+        "truly = table.sum(1, dtype",
+        f"{CONFIDENT}::test_the_noise_matrix_is_by_true_class",
+    ),
+    Mutant(
+        "wrong: P(i | j) q(j)",
+        "data/confident.py",
+        "true *= noise[given]",
+        "true /= noise[given]",
+        f"{CONFIDENT}::test_the_probability_of_being_wrong_undoes_the_noise",
+    ),
+    Mutant(
+        "wrong: undoing the noise",
+        "data/confident.py",
+        "np.maximum(true @ noise.T, _LEAST)) @ noise",
+        "np.maximum(true * noise.T, _LEAST)) @ noise",
+        f"{CONFIDENT}::test_the_probability_of_being_wrong_undoes_the_noise",
+    ),
+    Mutant(
+        "normalised margin",
+        "data/confident.py",
+        "(1 + own - rival) / 2",
+        "(1 + own + rival) / 2",
+        f"{CONFIDENT}::test_ranking_by_hand",
+    ),
+    Mutant(
+        "logistic regression: penalty",
+        "data/logistic.py",
+        "gradient[:-1] += penalty * coefficients[:-1]",
+        "gradient[:-1] -= penalty * coefficients[:-1]",
+        f"{CLASSIFY}::test_the_fit_is_that_of_scikit_learn",
+    ),
+    Mutant(
+        "strength C: penalty 1 / (C m)",
+        "data/logistic.py",
+        "1 / (strength * len(rows))",
+        "1 * (strength * len(rows))",
+        f"{CLASSIFY}::test_the_fit_is_that_of_scikit_learn",
+    ),
+    Mutant(
+        "temperature divides",
+        "data/classify.py",
+        "values[np.ix_(some, deal.present)] / temperature",
+        "values[np.ix_(some, deal.present)] * temperature",
+        f"{CLASSIFY}::test_no_other_temperature_suits_the_held_out_labels_better",
+    ),
+    Mutant(
+        "groups joined through what they share",
+        "data/folds.py",
+        "np.minimum.at(least, kind, head)",
+        "np.maximum.at(least, kind, head)",
+        f"{CLASSIFY}::test_groups_are_joined_through_what_they_share",
+    ),
+    Mutant(
+        "rows of length 1",
+        "data/scale.py",
+        "np.divide(1 / np.sqrt(used), spread",
+        "np.divide(1 * np.sqrt(used), spread",
+        f"{CLASSIFY}::test_scaled_features_have_mean_zero_and_length_one",
+    ),
+    Mutant(
+        "z in usual deviations",
+        "data/values.py",
+        "(residual - np.median(known)) / scale",
+        "(residual - np.median(known)) * scale",
+        f"{VALUES}::test_deviations_by_hand",
+    ),
+    Mutant(
+        "1 - 1/z^2",
+        "data/values.py",
+        "1 - 1 / np.maximum(np.abs(z), 1)",
+        "1 + 1 / np.maximum(np.abs(z), 1)",
+        f"{VALUES}::test_deviations_by_hand",
+    ),
+    Mutant(
+        "1.4826 MAD",
+        "data/values.py",
+        "_NORMAL * np.median(off)",
+        "_NORMAL / np.median(off)",
+        f"{VALUES}::test_the_usual_deviation_of_normal_values_is_their_standard_deviation",
     ),
 ]
 

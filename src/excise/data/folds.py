@@ -129,7 +129,8 @@ class Deal:
         np.add.at(counts, (fold[fold >= 0], given[fold >= 0]), 1)
         # A class may be in one fold only, where its groups hold records of other classes: no model knows it then.
         alone = (counts > 0).sum(0) < 2
-        fold[(fold >= 0) & alone[given]] = -1
+        rows = np.flatnonzero(fold >= 0)
+        fold[rows[alone[given[rows]]]] = -1
         unjudged[(given >= 0) & (fold < 0)] = SMALL_CLASS
         rows = np.flatnonzero(fold >= 0)
         return cls(fold, folds, np.unique(given[rows]), rows[_sample(given[rows], most, seed)], unjudged)

@@ -20,7 +20,7 @@ from excise.corpus import Corpus
 from excise.data import classify, confident
 from excise.data.classify import Probabilities
 from excise.data.confident import METHODS, Method
-from excise.data.folds import GONE, NO_LABEL
+from excise.data.folds import GONE, NO_LABEL, SMALL_CLASS
 from excise.data.noisy import noisy_table
 from excise.data.threads import Mapped, in_order
 from excise.errors import InputError, SettingError
@@ -47,6 +47,8 @@ MEASURED = pa.schema(
 #: Methods whose flags are measured; `both` follows from two of them.
 FLAGS: tuple[Method, ...] = ("posterior", "joint", "noise_rate", "class_count")
 _NOT_TOLD = "no probabilities"
+#: Probabilities that are held in memory at most: records times labels.
+_NUMBERS = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -121,16 +123,24 @@ def measure(
         if skip is not None:
             why[skip], judged = GONE, judged & ~skip
         return _measured(given, codes, probabilities, judged, why)
-    classes = tuple(sorted(label for label in pc.unique(given).to_pylist() if label is not None))
-    codes = codes_in(given, classes)
+    counts = pc.value_counts(given.drop_null())
+    large = counts.filter(pc.greater_equal(counts.field("counts"), settings.folds)).field("values")
+    classes = tuple(sorted(large.to_pylist()))
+    if len(given) * len(classes) > _NUMBERS:
+        raise InputError(
+            f"{len(given):,} records with {len(classes):,} labels are {len(given) * len(classes):.2g} probabilities; "
+            f"{_NUMBERS:,} are the most (4 GiB). Name a field with fewer different labels, or clean a part at a time."
+        )
+    codes = _codes(given, classes)
     asked: dict[str, Any] = {"folds": settings.folds, "seed": settings.seed, "groups": groups, "skip": skip}
     told = (
         classify.by_words(corpus, codes, classes, **asked, mapped=mapped, progress=progress)
         if features is None
         else classify.by_features(features, codes, classes, **asked, progress=progress)
     )
-    judged = np.array([why is None for why in told.unjudged], np.bool_)
-    return _measured(given, codes, told.probabilities, judged, told.unjudged)
+    why = told.unjudged
+    why[(why == NO_LABEL) & given.is_valid().to_numpy(zero_copy_only=False)] = SMALL_CLASS
+    return _measured(given, codes, told.probabilities, np.array([one is None for one in why], np.bool_), why)
 
 
 def labels_of(corpus: Corpus) -> pa.Array:
@@ -144,7 +154,7 @@ def codes_in(labels: pa.Array, classes: tuple[str, ...]) -> NDArray[np.int64]:
     Raises:
         InputError: A label is none of the classes.
     """
-    codes: NDArray[np.int64] = pc.fill_null(pc.index_in(labels, pa.array(classes, pa.string())), -1).to_numpy()
+    codes = _codes(labels, classes)
     strange = np.flatnonzero((codes < 0) & labels.is_valid().to_numpy(zero_copy_only=False))
     if len(strange):
         shown = ", ".join(repr(name) for name in classes[:5]) + (", …" if len(classes) > 5 else "")
@@ -152,7 +162,12 @@ def codes_in(labels: pa.Array, classes: tuple[str, ...]) -> NDArray[np.int64]:
             f"label of record {strange[0]} is {labels[int(strange[0])].as_py()!r}; the probabilities have the classes "
             f"{shown}. Name each column after its label."
         )
-    return codes.astype(np.int64)
+    return codes
+
+
+def _codes(labels: pa.Array, classes: tuple[str, ...]) -> NDArray[np.int64]:
+    found: NDArray[np.int64] = pc.fill_null(pc.index_in(labels, pa.array(classes, pa.string())), -1).to_numpy()
+    return found.astype(np.int64)
 
 
 def fitting(probabilities: Probabilities, records: int) -> Probabilities:
@@ -266,33 +281,24 @@ def summary(measured: pa.Table) -> Mapping[str, Any]:
         errors estimated in all. `unjudged`: records by why they were not judged. `agreement`: fraction of the judged
         whose label is the most probable one; 1 is what a model gives that has seen the labels.
     """
-    given = measured["given"].combine_chunks()
-    classes = tuple(sorted(label for label in pc.unique(given).to_pylist() if label is not None))
-    rows = np.flatnonzero(measured["unjudged"].is_null().to_numpy())
-    labels = codes_in(given, classes)
-    counts_as = pc.fill_null(pc.index_in(measured["counts_as"], pa.array(classes, pa.string())), -1).to_numpy()
-    estimate = confident.joint(labels[rows], counts_as[rows].astype(np.int64), len(classes))
+    given, is_judged = measured["given"].combine_chunks(), measured["unjudged"].combine_chunks().is_null()
+    counts_as = measured["counts_as"].combine_chunks().filter(is_judged)
+    known = given.filter(is_judged)
+    classes = tuple(sorted(pc.unique(known).to_pylist()))
+    estimate = confident.joint(_codes(known, classes), _codes(counts_as, classes), len(classes))
     shares, table = confident.noise_matrix(estimate), confident.rounded(estimate)
-    judged, records = table.sum(1), np.bincount(labels[labels >= 0], minlength=len(classes))
-    wrong = judged - table.diagonal()
+    wrong = table.sum(1) - table.diagonal()
+    found = dict(zip(classes, zip(table.sum(1).tolist(), wrong.tolist(), strict=True), strict=True))
+    records = sorted((one["values"], one["counts"]) for one in pc.value_counts(given.drop_null()).to_pylist())
     order = [
         (given, true)
         for given, true in np.argwhere(table > 0)[np.argsort(-table[table > 0], kind="stable")].tolist()
         if given != true
     ]
-    own, other = (measured[name].to_numpy()[rows] for name in ("own", "other"))
+    own, other = (measured[name].combine_chunks().filter(is_judged).to_numpy() for name in ("own", "other"))
     reasons = pc.value_counts(measured["unjudged"].combine_chunks().drop_null()).to_pylist()
     return {
-        "classes": [
-            {
-                "label": name,
-                "records": int(records[index]),
-                "judged": int(judged[index]),
-                "wrong": int(wrong[index]),
-                "wrong_fraction": round(float(wrong[index] / judged[index]), 6) if judged[index] else None,
-            }
-            for index, name in enumerate(classes)
-        ],
+        "classes": [_class(name, count, *found.get(name, (0, 0))) for name, count in records],
         "confusion": [
             {
                 "given": classes[given],
@@ -304,5 +310,10 @@ def summary(measured: pa.Table) -> Mapping[str, Any]:
         ],
         "wrong": int(wrong.sum()),
         "unjudged": {one["values"]: one["counts"] for one in sorted(reasons, key=lambda one: str(one["values"]))},
-        "agreement": round(float((own >= np.nan_to_num(other, nan=0.0)).mean()), 6) if len(rows) else None,
+        "agreement": round(float((own >= np.nan_to_num(other, nan=0.0)).mean()), 6) if len(own) else None,
     }
+
+
+def _class(name: str, records: int, judged: int, wrong: int) -> Mapping[str, Any]:
+    share = round(wrong / judged, 6) if judged else None
+    return {"label": name, "records": records, "judged": judged, "wrong": wrong, "wrong_fraction": share}

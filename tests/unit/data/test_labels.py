@@ -170,6 +170,23 @@ def test_a_label_with_one_example_finds_nothing():
     assert 40 not in findings["position"].to_pylist()
 
 
+def test_labels_that_are_all_different_are_not_judged_and_cost_nothing():
+    corpus = Corpus.from_texts(["one text"] * 3000, labels=[f"id {i}" for i in range(3000)])
+    findings, measured = found(corpus)
+    assert findings.num_rows == 0
+    told = labels.summary(measured)
+    assert told["unjudged"] == {folds.SMALL_CLASS: 3000}
+    assert len(told["classes"]) == 3000
+    assert told["agreement"] is None
+
+
+def test_more_probabilities_than_fit_in_memory_are_refused(monkeypatch):
+    monkeypatch.setattr(labels, "_NUMBERS", 100)
+    corpus = Corpus.from_texts([f"text {i}" for i in range(60)], labels=[str(i % 2) for i in range(60)])
+    with pytest.raises(InputError, match="60 records with 2 labels are"):
+        labels.measure(corpus, LabelsSettings())
+
+
 def test_an_empty_corpus_finds_nothing():
     findings, measured = found(Corpus.from_texts([], labels=[]))
     assert findings.num_rows == measured.num_rows == 0

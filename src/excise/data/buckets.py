@@ -18,7 +18,7 @@ from excise.data.threads import Mapped, in_order
 #: Text compared at once by a core; its shingle sets take about four times as much. Less where there is little, so that
 #: no core has nothing to do.
 _COMPARE_BYTES, _COMPARE_BYTES_LEAST, _CHUNKS = 1 << 24, 1 << 19, 16
-#: Blocks of half as much with which one is compared, where a bucket is larger than that.
+#: Blocks of half as much with which one is compared, where more than that stay in one bucket.
 _BLOCKS = 32
 _TABLE_ROWS = 1 << 16
 
@@ -32,19 +32,18 @@ Ints = NDArray[np.int64]
 Found = tuple[Ints, Ints, NDArray[np.float64], int]
 
 
-def _matched(opened: Opened, first_own: int, threshold: float, item: tuple[Ints, Ints]) -> Found:
+def _matched(opened: Opened, first_own: int, threshold: float, item: tuple[Ints, Ints, int]) -> Found:
     """Matches inside buckets that fit into memory together.
 
     Args:
         opened: The corpus.
         first_own: Position of the first record that may go.
         threshold: Least Jaccard similarity of a match.
-        item: Positions of their members, bucket after bucket, and where each bucket starts [buckets + 1].
+        item: Positions of their members, bucket after bucket, where each bucket starts [buckets + 1], and the limit of
+            `verify.matches`.
     """
-    positions, bounds = item
-    partner, redundancy, ended = verify.absorbed(opened.at(positions), bounds, positions < first_own, threshold)
-    worse = np.flatnonzero(partner >= 0)
-    return worse, partner[worse], redundancy[worse], ended
+    positions, bounds, limit = item
+    return verify.matches(opened.at(positions), bounds, positions < first_own, threshold, limit)
 
 
 def bucketed(
@@ -158,55 +157,58 @@ class Nodes:
         self._better: list[Ints] = [np.zeros(0, np.int64)]
         self._redundancy: list[NDArray[np.float64]] = [np.zeros(0)]
 
-    def compare(self, members: Ints, bounds: Ints) -> Iterator[Ints]:
-        """Record the matches inside each bucket; yields the nodes that were absorbed."""
-        cuts, large = self._cuts(members, bounds)
-        weights = np.add.reduceat(self._sizes[members], cuts[:-1]) if len(members) else np.zeros(0, np.int64)
+    def compare(self, members: Ints, bounds: Ints, limit: int = 1) -> Iterator[Ints]:
+        """Record the matches inside each bucket.
+
+        Args:
+            members: As of `bucketed`.
+            bounds: As of `bucketed`.
+            limit: As in `verify.matches`.
+
+        Yields:
+            The worse nodes of the matches: with a limit of 1 those that were absorbed, and others as often as they
+            match.
+        """
+        weights = np.add.reduceat(self._sizes[members], bounds[:-1]) if len(members) else np.zeros(0, np.int64)
+        large = np.flatnonzero(weights > _COMPARE_BYTES)
+        for bucket in large.tolist():
+            yield from self._streamed(members[bounds[bucket] : bounds[bucket + 1]], limit)
+        weights[large] = 0
         size_bytes = min(_COMPARE_BYTES, max(_COMPARE_BYTES_LEAST, int(weights.sum()) // _CHUNKS))
         chunks: deque[Ints] = deque()
 
-        def items() -> Iterator[tuple[Ints, Ints]]:
+        def items() -> Iterator[tuple[Ints, Ints, int]]:
             for first, last in chunked(weights, size_bytes):
-                inner = cuts[first : last + 1]
-                chunks.append(members[inner[0] : inner[-1]])
-                yield self._positions[chunks[-1]], inner - inner[0]
+                chosen = np.arange(first, last)[weights[first:last] > 0]
+                lengths = bounds[chosen + 1] - bounds[chosen]
+                inner = np.append(0, np.cumsum(lengths))
+                chunks.append(members[np.repeat(bounds[chosen] - inner[:-1], lengths) + np.arange(inner[-1])])
+                yield self._positions[chunks[-1]], inner, limit
 
-        gone = [np.zeros(0, np.int64)]
         for found in self._mapped(self._match, items()):
-            gone.append(self._add(chunks.popleft(), found))
-            yield gone[-1]
-        for start, stop in large:
-            bucket = members[start:stop]
-            yield from self._across(bucket[~np.isin(bucket, np.concatenate(gone))])
+            yield self._add(chunks.popleft(), found)
 
-    def _cuts(self, members: Ints, bounds: Ints) -> tuple[Ints, list[tuple[int, int]]]:
-        """Bounds that also cut buckets too large to be compared at once, and where each of those starts and stops."""
-        large: list[tuple[int, int]] = []
-        inner: list[int] = []
-        ends = np.append(0, np.cumsum(self._sizes[members]))
-        for bucket in np.flatnonzero(np.diff(ends[bounds]) > _COMPARE_BYTES).tolist():
-            first, last = int(bounds[bucket]), int(bounds[bucket + 1])
-            large.append((first, last))
-            inner += [first + start for start, _ in self._blocks(members[first:last])]
-        return np.union1d(bounds, np.array(inner, np.int64)), large
+    def _streamed(self, bucket: Ints, limit: int) -> Iterator[Ints]:
+        """As `compare` for one bucket too large to be compared at once: block after block with those that stayed.
 
-    def _blocks(self, bucket: Ints) -> list[tuple[int, int]]:
-        """Runs of a bucket's members of which two can be compared at once."""
-        return list(chunked(self._sizes[bucket], _COMPARE_BYTES // 2))
-
-    def _across(self, bucket: Ints) -> Iterator[Ints]:
-        """Matches between the blocks of one bucket, of members that were not absorbed in theirs: two blocks at once.
-
-        Of a bucket that is larger still, each block is compared with those next before it only.
+        Where more stay than fit into memory beside a block, they are compared block by block too, but with a number of
+        them only.
         """
-        blocks = [np.zeros(0, np.int64), *(bucket[start:stop] for start, stop in self._blocks(bucket))]
-        for later in range(1, len(blocks)):
-            for earlier in range(max(0 if later == 1 else 1, later - _BLOCKS), later):
-                both = np.concatenate([blocks[earlier], blocks[later]])
-                gone = self._add(both, self._match((self._positions[both], np.array([0, len(both)]))))
-                blocks[later] = blocks[later][~np.isin(blocks[later], gone)]
+        full: list[Ints] = []
+        staying = np.zeros(0, np.int64)
+        for start, stop in chunked(self._sizes[bucket], _COMPARE_BYTES // 2):
+            block = bucket[start:stop]
+            for earlier in [*full[-_BLOCKS:], staying]:
+                both = np.concatenate([earlier, block])
+                gone = self._add(both, self._match((self._positions[both], np.array([0, len(both)]), limit)))
+                if limit == 1:
+                    block = block[~np.isin(block, gone)]
                 yield gone
-            self.ended += len(blocks[later]) if later > _BLOCKS else 0
+            self.ended += len(block) if len(full) > _BLOCKS else 0
+            staying = np.concatenate([staying, block])
+            if self._sizes[staying].sum() > _COMPARE_BYTES // 2:
+                full.append(staying)
+                staying = np.zeros(0, np.int64)
 
     def _add(self, members: Ints, found: Found) -> Ints:
         """Keep matches inside some members; returns the worse nodes."""
@@ -227,6 +229,16 @@ class Nodes:
         set_kernels.anchor(worse[order], better[order], anchors)
         return anchors
 
+    def joined(self, some: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Which nodes a chain of matches joins to one of these; [nodes]."""
+        from excise.data import set_kernels  # noqa: PLC0415 - compiles
+
+        head = np.arange(len(some))
+        set_kernels.join(np.concatenate(self._worse), np.concatenate(self._better), head)
+        touched = np.zeros(len(some), np.bool_)
+        touched[head[some]] = True
+        return touched[head]
+
     def heads(self, orphans: Ints) -> Ints:
         """For each node that was absorbed by one which goes itself: the one for which that goes."""
         absorber = np.full(len(self._positions), -1)
@@ -235,10 +247,13 @@ class Nodes:
         return heads
 
     def findings(self) -> Iterator[pa.Table]:
-        """All matches as FINDINGS, by (worse, better)."""
+        """All matches as FINDINGS, by (worse, better); each once."""
         worse, better = np.concatenate(self._worse), np.concatenate(self._better)
         redundancy = np.concatenate(self._redundancy)
         order = np.lexsort((better, worse))
+        again = np.zeros(len(order), np.bool_)
+        again[1:] = (np.diff(worse[order]) == 0) & (np.diff(better[order]) == 0)
+        order = order[~again]
         for at in range(0, max(1, len(order)), _TABLE_ROWS):
             rows = order[at : at + _TABLE_ROWS]
             here, there = self._positions[worse[rows]], self._positions[better[rows]]

@@ -6,8 +6,10 @@ leaves. Where its absorber is itself removed for another record, it comes back a
 """
 
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain, repeat
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,11 @@ from excise.data.sketches import Sketch
 from excise.data.threads import Mapped, in_order
 from excise.errors import SettingError
 from excise.journal import Progress, silent
+
+#: After so many rounds in which records that match leave at once, all records that matches join to one that came back
+#: are compared anew and told this many matches each: in a chain of records that match their neighbours, one link at a
+#: time would come to rest in a round.
+_ROUNDS, _MATCHES = 3, 16
 
 
 @dataclass(frozen=True)
@@ -88,28 +95,40 @@ def find(
         by_rank = np.argsort(rank[bands.positions], kind="stable")
         nodes = Nodes(corpus, bands.positions[by_rank], bands.sizes[by_rank], settings.threshold, mapped)
         anchors = np.full(len(by_rank), -1)
-        seen = np.zeros(0, np.uint64)
-        fresh = bands.positions[by_rank] >= corpus.first_own  # references are compared with, not among themselves
-        while fresh.any():
-            alive = anchors < 0
+        own = bands.positions[by_rank] >= corpus.first_own  # references are compared with, not among themselves
+        fresh = own
+        seen: dict[int, NDArray[np.uint64]] = defaultdict(lambda: np.zeros(0, np.uint64))
+        for limit in chain(repeat(1, _ROUNDS), repeat(_MATCHES)):
+            if not fresh.any():
+                break
+            alive, counts = anchors < 0, np.zeros(len(anchors), np.int64)
+            if limit > 1:
+                fresh = nodes.joined(fresh) & own
+                alive |= fresh
+            taking_part = alive.copy()
             for band in range(len(bands.files)):
                 progress("comparing near duplicates", band, len(bands.files))
                 members, bounds = bucketed(bands.keys(band)[by_rank], alive, fresh)
                 members, bounds = likely(bands.rough, by_rank[members], members, bounds, settings.threshold)
-                members, bounds, seen = unseen(members, bounds, seen)
-                for gone in nodes.compare(members, bounds):
-                    alive[gone] = False
-            orphans = np.flatnonzero((nodes.anchors() < 0) & ~alive)
-            heads = nodes.heads(orphans)
-            met = _met(bands, by_rank, orphans, heads)  # who shares no band never meets, in whatever order they came
-            for _ in nodes.compare(*adopted(orphans[met], heads[met])):
-                pass
+                members, bounds, seen[limit] = unseen(members, bounds, seen[limit])
+                for worse in nodes.compare(members, bounds, limit):
+                    np.add.at(counts, worse, 1)
+                    alive[worse] = limit > 1
+            if limit == 1:
+                orphans = np.flatnonzero((nodes.anchors() < 0) & ~alive)
+                heads = nodes.heads(orphans)
+                met = _met(
+                    bands, by_rank, orphans, heads
+                )  # who shares no band never meets, in whatever order they came
+                for _ in nodes.compare(*adopted(orphans[met], heads[met])):
+                    pass
             anchors = nodes.anchors()
-            fresh = (anchors < 0) & ~alive
+            # Those come back whose absorber went, and those that may have matched more than was told.
+            fresh = (anchors < 0) & (~alive if limit == 1 else ~taking_part | (counts >= limit))
         if nodes.ended:
             warn(
-                f"Near duplicates: {nodes.ended:,} times a record stays that was compared with a thousand others like it, "
-                "but not with all: they share most of their parts. Some near duplicates among them may remain."
+                f"Near duplicates: {nodes.ended:,} times a record was not compared with all that are like it, for it "
+                "shares most of its parts with thousands. Some near duplicates may remain among them."
             )
     yield from nodes.findings()
 

@@ -1,7 +1,7 @@
 """The compiled loops over sets of shingle hashes. Importing this module compiles them."""
 
 # mypy: disable-error-code="no-untyped-def, assignment"
-# ruff: noqa: ANN001, ANN201
+# ruff: noqa: ANN001, ANN201, C901
 import numpy as np
 from numba import boolean, float64, int64, types, uint8, uint64
 
@@ -35,9 +35,15 @@ def jaccard(sets, a, a_stop, b, b_stop, threshold):
     return both / (size - both)
 
 
-@kernel(types.void(uint64[::1], int64[::1], int64[::1], boolean[::1], int64, float64, int64[::1], float64[::1]))
-def absorb(sets, starts, bounds, fixed, most, threshold, partner, redundancy):
-    """Within each bucket, best record first: one that matches an earlier one which stayed is absorbed by it.
+@kernel(
+    int64(
+        uint64[::1], int64[::1], int64[::1], boolean[::1], int64, int64, float64, int64[::1], int64[::1], float64[::1]
+    )
+)
+def absorb(sets, starts, bounds, fixed, most, limit, threshold, worse, better, redundancy):
+    """Matches of sets with earlier ones of their bucket.
+
+    With a limit of 1 a set that matches an earlier one is absorbed by it: later ones are not compared with it.
 
     Args:
         sets: Ascending sets one after another.
@@ -45,34 +51,46 @@ def absorb(sets, starts, bounds, fixed, most, threshold, partner, redundancy):
         bounds: [buckets + 1]: bucket k holds the sets bounds[k] to bounds[k + 1].
         fixed: [n], True for a set that stays whatever it matches.
         most: Buckets of more sets than this are left alone.
+        limit: Matches of a set with earlier ones that are told.
         threshold: Least Jaccard similarity of a match.
-        partner: [n], written: index of the absorbing set, or -1.
-        redundancy: [n], written: their Jaccard similarity, or 0.
+        worse: [n * limit], written: of each match the later set, ascending,
+        better: [n * limit], written: and the earlier one,
+        redundancy: [n * limit], written: and their Jaccard similarity.
+
+    Returns:
+        Number of matches.
     """
-    staying = np.empty(starts.size, np.int64)
+    joined = np.empty(starts.size, np.int64)
+    found = 0
     for bucket in range(bounds.size - 1):
         count = 0
         if bounds[bucket + 1] - bounds[bucket] > most:
             continue
         for member in range(bounds[bucket], bounds[bucket + 1]):
-            partner[member] = -1
-            redundancy[member] = 0.0
+            matches = 0
             for i in range(0 if fixed[member] else count):
-                other = staying[i]
+                other = joined[i]
                 similarity = jaccard(
                     sets, starts[other], starts[other + 1], starts[member], starts[member + 1], threshold
                 )
                 if similarity >= threshold:
-                    partner[member] = other
-                    redundancy[member] = similarity
-                    break
-            if partner[member] < 0:
-                staying[count] = member
+                    worse[found], better[found], redundancy[found] = member, other, similarity
+                    found += 1
+                    matches += 1
+                    if matches == limit:
+                        break
+            if matches == 0 or limit > 1:
+                joined[count] = member
                 count += 1
+    return found
 
 
-@kernel(int64(uint64[::1], int64[::1], boolean[::1], int64, int64, float64, int64[::1], float64[::1]))
-def absorb_many(sets, starts, fixed, kinds, most, threshold, partner, redundancy):
+@kernel(
+    types.UniTuple(int64, 2)(
+        uint64[::1], int64[::1], boolean[::1], int64, int64, int64, float64, int64[::1], int64[::1], float64[::1]
+    )
+)
+def absorb_many(sets, starts, fixed, kinds, most, limit, threshold, worse, better, redundancy):
     """As `absorb` for one bucket of many sets, without comparing all with all.
 
     Two sets with Jaccard similarity t share at least t of each, so they share one of the rarest |A| - t|A| + 1 elements
@@ -84,35 +102,43 @@ def absorb_many(sets, starts, fixed, kinds, most, threshold, partner, redundancy
         starts: [n + 1], set i is sets[starts[i]:starts[i + 1]].
         fixed: [n], as in `absorb`.
         kinds: Number of different elements.
-        most: Other sets that one is compared with; a look at the index counts for a 64th of that. Sets made of the same
+        most: Other sets that one is compared with; a look at the index counts for a 16th of that. Sets made of the same
             few elements, which share all of them, would make the work quadratic.
+        limit: As in `absorb`.
         threshold: Least Jaccard similarity of a match.
-        partner: [n], written: index of an absorbing set, or -1.
-        redundancy: [n], written: their Jaccard similarity, or 0.
+        worse: [n * limit], written: as in `absorb`, but a set's matches are in no order.
+        better: [n * limit], written.
+        redundancy: [n * limit], written.
 
     Returns:
-        Number of sets that stay though more might have been compared with them.
+        Number of matches, and of sets with less than `limit` though more might have been compared with them.
 
     Source: Chaudhuri, Ganti, Kaushik 2006; Bayardo, Ma, Srikant 2007 (prefix filter); Xiao and others 2008 (positions).
     """
-    last = np.full(kinds, -1, np.int64)  # by element: its last entry in a chain of the sets that stay
+    last = np.full(kinds, -1, np.int64)  # by element: its last entry in a chain of the sets that joined
     owner = np.empty(sets.size, np.int64)
     before = np.empty(sets.size, np.int64)
     place = np.empty(sets.size, np.int64)
     seen = np.full(starts.size, -1, np.int64)
-    entries = 0
+    # Elements that all sets share are passed by as a whole: an entry B matches A only if size(B) (1 - share) - place(B)
+    # >= share size(A), and size(B) share <= size(A) (1 - share) - place(A).
+    widest = np.full(kinds, -1.0)
+    smallest = np.full(kinds, sets.size, np.int64)
     share = threshold / (1.0 + threshold)  # of |A| + |B|, that a match has in common
-    ended = 0
+    entries = found = ended = 0
     for member in range(starts.size - 1):
-        partner[member] = -1
-        redundancy[member] = 0.0
-        first = starts[member]
-        stop = starts[member + 1]
+        first, stop = starts[member], starts[member + 1]
         rare = min(stop, stop - np.int64(np.ceil(threshold * (stop - first) - 1e-6)) + 1)
-        left = 64 * most
+        matches = 0
+        left = 16 * most
         for k in range(first, first if fixed[member] else rare):
-            entry = last[np.int64(sets[k])]
-            while entry >= 0 and partner[member] < 0 and left > 0:
+            element = np.int64(sets[k])
+            if widest[element] < share * (stop - first) - 1.0:
+                continue
+            if share * smallest[element] > (1.0 - share) * (stop - first) - (k - first) + 1.0:
+                continue
+            entry = last[element]
+            while entry >= 0 and matches < limit and left > 0:
                 left -= 1
                 other = owner[entry]
                 later = place[entry]
@@ -124,23 +150,25 @@ def absorb_many(sets, starts, fixed, kinds, most, threshold, partner, redundancy
                 if k - first > stop - first - both or later > size - both:
                     continue
                 seen[other] = member
-                left -= 64
+                left -= 16
                 similarity = jaccard(sets, starts[other], starts[other + 1], first, stop, threshold)
                 if similarity >= threshold:
-                    partner[member] = other
-                    redundancy[member] = similarity
-            if partner[member] >= 0:
-                break
-        if partner[member] < 0:
-            ended += left <= 0
-            for k in range(first, rare):
-                element = np.int64(sets[k])
-                owner[entries] = member
-                place[entries] = k - first
-                before[entries] = last[element]
-                last[element] = entries
-                entries += 1
-    return ended
+                    worse[found], better[found], redundancy[found] = member, other, similarity
+                    found += 1
+                    matches += 1
+        if matches > 0 and limit == 1:
+            continue
+        ended += matches < limit and left <= 0
+        for k in range(first, rare):
+            element = np.int64(sets[k])
+            owner[entries] = member
+            place[entries] = k - first
+            before[entries] = last[element]
+            last[element] = entries
+            entries += 1
+            widest[element] = max(widest[element], (1.0 - share) * (stop - first) - (k - first))
+            smallest[element] = min(smallest[element], stop - first)
+    return found, ended
 
 
 @kernel(types.void(int64[::1], int64[::1], int64[::1]))
@@ -155,6 +183,28 @@ def anchor(worse, better, anchors):
     for k in range(worse.size):
         if anchors[worse[k]] < 0 and anchors[better[k]] < 0:
             anchors[worse[k]] = better[k]
+
+
+@kernel(types.void(int64[::1], int64[::1], int64[::1]))
+def join(left, right, head):
+    """The least node of each node's connected component.
+
+    Args:
+        left: [m], one end of each edge.
+        right: [m], the other.
+        head: [nodes], 0, 1, 2, …; written.
+    """
+    for k in range(left.size):
+        a, b = left[k], right[k]
+        while head[a] != a:
+            head[a] = head[head[a]]
+            a = head[a]
+        while head[b] != b:
+            head[b] = head[head[b]]
+            b = head[b]
+        head[max(a, b)] = min(a, b)
+    for node in range(head.size):  # a head is less than what it heads, so its own is settled
+        head[node] = head[head[node]]
 
 
 @kernel(

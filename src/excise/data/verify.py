@@ -37,37 +37,42 @@ def shingle_sets(texts: pa.Array) -> tuple[NDArray[np.uint64], NDArray[np.int64]
     return out[:size].copy(), starts
 
 
-def absorbed(
-    texts: pa.Array, bounds: NDArray[np.int64], fixed: NDArray[np.bool_], threshold: float
-) -> tuple[NDArray[np.int64], NDArray[np.float64], int]:
-    """Which texts match an earlier one of their bucket that stays.
+def matches(
+    texts: pa.Array, bounds: NDArray[np.int64], fixed: NDArray[np.bool_], threshold: float, limit: int = 1
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], int]:
+    """Which texts match an earlier one of their bucket.
 
     Args:
         texts: Of all buckets, bucket after bucket, the record to keep rather first.
         bounds: [buckets + 1], where each bucket starts in `texts`.
         fixed: bool [n], True for a text that stays whatever it matches.
         threshold: Least Jaccard similarity of a match.
+        limit: Matches told of each text. With 1, a text that matches an earlier one is absorbed by it, and later ones
+            are not compared with it.
 
     Returns:
-        Index of the text that absorbs each, or -1 [n], their similarity [n], and the number of texts for which the
-        search was ended.
+        Index of the later text of each match, of the earlier one, their similarity, all [matches]; and the number of
+        texts for which the search was ended.
     """
     from excise.data import set_kernels  # noqa: PLC0415 - compiles
 
     sets, starts = shingle_sets(texts)
-    partner = np.full(len(texts), -1, np.int64)
-    redundancy = np.zeros(len(texts), np.float64)
+    worse, better = np.empty(len(texts) * limit, np.int64), np.empty(len(texts) * limit, np.int64)
+    redundancy = np.empty(len(texts) * limit, np.float64)
+    found = set_kernels.absorb(sets, starts, bounds, fixed, _MANY, limit, threshold, worse, better, redundancy)
     ended = 0
     for bucket in np.flatnonzero(np.diff(bounds) > _MANY).tolist():
-        here = slice(int(bounds[bucket]), int(bounds[bucket + 1]))
-        where = starts[here.start : here.stop + 1]
+        here, there = int(bounds[bucket]), int(bounds[bucket + 1])
+        where = starts[here : there + 1]
         elements, kinds = rare_first(sets[where[0] : where[-1]], where - where[0])
-        ended += set_kernels.absorb_many(
-            elements, where - where[0], fixed[here], kinds, _MOST, threshold, partner[here], redundancy[here]
+        rest = (worse[found:], better[found:], redundancy[found:])
+        count, left = set_kernels.absorb_many(
+            elements, where - where[0], fixed[here:there], kinds, _MOST, limit, threshold, *rest
         )
-        partner[here][partner[here] >= 0] += here.start
-    set_kernels.absorb(sets, starts, bounds, fixed, _MANY, threshold, partner, redundancy)
-    return partner, redundancy, ended
+        for ends in rest[:2]:
+            ends[:count] += here
+        found, ended = found + count, ended + left
+    return worse[:found], better[:found], redundancy[:found], ended
 
 
 def rare_first(sets: NDArray[np.uint64], starts: NDArray[np.int64]) -> tuple[NDArray[np.uint64], int]:

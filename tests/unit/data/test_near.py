@@ -126,12 +126,12 @@ def test_large_buckets_lose_nothing(large):
 def test_the_index_of_rare_shingles_agrees_with_all_pairs(large, monkeypatch):
     texts = pa.array(large, pa.large_string())
     bounds = np.array([0, 3, len(large)])
-    by_index = verify.absorbed(texts, bounds, np.zeros(len(texts), np.bool_), 0.8)
+    by_index = verify.matches(texts, bounds, np.zeros(len(texts), np.bool_), 0.8)
     monkeypatch.setattr(verify, "_MANY", 10**6)
-    by_pairs = verify.absorbed(texts, bounds, np.zeros(len(texts), np.bool_), 0.8)
-    assert by_index[0].tolist() == by_pairs[0].tolist()
-    assert by_index[1].tolist() == by_pairs[1].tolist()
-    assert (by_pairs[0] >= 0).sum() > 50
+    by_pairs = verify.matches(texts, bounds, np.zeros(len(texts), np.bool_), 0.8)
+    for one, other in zip(by_index, by_pairs, strict=True):
+        assert np.array_equal(one, other)
+    assert len(by_pairs[0]) > 50
 
 
 def test_buckets_larger_than_memory_are_compared_block_by_block(large, monkeypatch):
@@ -164,14 +164,31 @@ def test_both_ways_of_comparing_agree_with_sets(threshold, monkeypatch):
     assert 20 < len(staying) < 390
     for most in (1, 10**6):
         monkeypatch.setattr(verify, "_MANY", most)
-        partner, redundancy, ended = verify.absorbed(
+        worse, better, redundancy, ended = verify.matches(
             pa.array(texts, pa.large_string()), np.array([0, len(texts)]), np.zeros(len(texts), np.bool_), threshold
         )
-        assert np.flatnonzero(partner < 0).tolist() == staying
+        assert sorted({*range(len(texts))} - {*worse.tolist()}) == staying
         assert ended == 0
-        for i in np.flatnonzero(partner >= 0).tolist():
-            one, other = sets[i], sets[partner[i]]
-            assert redundancy[i] == len(one & other) / len(one | other) >= threshold
+        for i, j, similarity in zip(worse.tolist(), better.tolist(), redundancy.tolist(), strict=True):
+            one, other = sets[i], sets[j]
+            assert similarity == len(one & other) / len(one | other) >= threshold
+
+
+@pytest.mark.parametrize("most", [1, 10**6])
+@pytest.mark.parametrize("limit", [2, 5, 1000])
+def test_as_many_matches_are_told_as_are_asked_for(most, limit, monkeypatch):
+    rng = random.Random(4)
+    texts = [" ".join(rng.choices("abc", k=rng.randint(1, 9))) for _ in range(200)]
+    sets = [text_oracle.shingles(t) for t in texts]
+    expected = [[j for j in range(i) if len(sets[i] & sets[j]) / len(sets[i] | sets[j]) >= 0.7] for i in range(200)]
+    monkeypatch.setattr(verify, "_MANY", most)
+    worse, better, _, _ = verify.matches(
+        pa.array(texts, pa.large_string()), np.array([0, 200]), np.arange(200) == 7, 0.7, limit
+    )
+    for i, others in enumerate(expected):
+        found = sorted(better[worse == i].tolist())
+        assert len(found) == (0 if i == 7 else min(limit, len(others)))
+        assert set(found) <= set(others)
 
 
 def alike(count):
@@ -185,13 +202,13 @@ def test_records_too_much_alike_are_not_compared_all_with_all(monkeypatch):
     texts = pa.array(alike(300), pa.large_string())
     fixed = np.zeros(len(texts), np.bool_)
     monkeypatch.setattr(verify, "_MANY", 1)
-    partner, _, ended = verify.absorbed(texts, np.array([0, len(texts)]), fixed, 0.8)
-    assert 100 < (partner < 0).sum() < 300
+    all_, *_, ended = verify.matches(texts, np.array([0, len(texts)]), fixed, 0.8)
+    assert 0 < len(all_) < 200
     assert ended == 0
     monkeypatch.setattr(verify, "_MOST", 10)
-    fewer, _, ended = verify.absorbed(texts, np.array([0, len(texts)]), fixed, 0.8)
-    assert (fewer < 0).sum() > (partner < 0).sum()
-    assert 50 < ended <= (fewer < 0).sum()
+    fewer, *_, ended = verify.matches(texts, np.array([0, len(texts)]), fixed, 0.8)
+    assert len(fewer) < len(all_)
+    assert 50 < ended <= len(texts) - len(fewer)
 
 
 def test_a_search_that_was_ended_is_said(large, monkeypatch):
@@ -201,7 +218,7 @@ def test_a_search_that_was_ended_is_said(large, monkeypatch):
     assert found(large, warn=said.append).num_rows < 100
     assert len(said) == 1
     assert said[0].startswith("Near duplicates: ")
-    assert "Some near duplicates among them may remain" in said[0]
+    assert "Some near duplicates may remain among them" in said[0]
     monkeypatch.undo()
     assert found(large, warn=pytest.fail).num_rows == 100
 
@@ -220,8 +237,8 @@ def test_what_signatures_rule_out_is_no_match(large, monkeypatch):
         large += [f"{number} {one}".replace("t", f"t{number}x") for one in template(4, 100, random.Random(number))]
     large += ["one two three four five six", "one two three four five six seven"]
     read = []
-    absorbed = verify.absorbed
-    monkeypatch.setattr(verify, "absorbed", lambda texts, *rest: read.append(len(texts)) or absorbed(texts, *rest))
+    matches = verify.matches
+    monkeypatch.setattr(verify, "matches", lambda texts, *rest: read.append(len(texts)) or matches(texts, *rest))
     by_signature, fewer = found(large), sum(read)
     read.clear()
     monkeypatch.setattr(buckets, "_ALL_PAIRS", 0)
@@ -232,10 +249,8 @@ def test_what_signatures_rule_out_is_no_match(large, monkeypatch):
 def test_a_group_is_compared_once_however_many_bands_it_shares(monkeypatch):
     texts = template(3, 22, random.Random(7))  # J = 0.75: meets in many bands and never matches
     read = []
-    absorbed = verify.absorbed
-    monkeypatch.setattr(
-        verify, "absorbed", lambda given, *rest: read.append(given.to_pylist()) or absorbed(given, *rest)
-    )
+    matches = verify.matches
+    monkeypatch.setattr(verify, "matches", lambda given, *rest: read.append(given.to_pylist()) or matches(given, *rest))
     assert found(texts).num_rows == 0
     assert 0 < len(read) <= 4  # the three, and each two of them
     assert len({tuple(group) for group in read}) == len(read)
@@ -327,3 +342,19 @@ def test_equal_words_are_told_so_however_short_the_text():
         (3, "has the same words as memory#2 but for punctuation or repetition"),
         (5, "has the same words as memory#4 but for punctuation or repetition"),
     ]
+
+
+@pytest.mark.parametrize("step", [4, 7, 11])
+def test_a_chain_of_neighbours_comes_to_rest(step, monkeypatch):
+    """Windows of 200 words over one text: each matches a few before and after it, and greedy keeps every so manieth."""
+    texts = [" ".join(f"w{i}" for i in range(at, at + 200)) for at in range(0, 300 * step, step)]
+    sets = [text_oracle.shingles(text) for text in texts]
+    staying = []
+    for i, one in enumerate(sets):
+        if not any(len(one & sets[j]) / len(one | sets[j]) >= 0.8 for j in staying[-9:]):
+            staying.append(i)
+    rounds = []
+    anchors = buckets.Nodes.anchors
+    monkeypatch.setattr(buckets.Nodes, "anchors", lambda nodes: rounds.append(1) or anchors(nodes))
+    assert sorted({*range(300)} - {*gone(texts)}) == staying
+    assert len(rounds) < 40

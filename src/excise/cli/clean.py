@@ -210,8 +210,8 @@ def _show(result: CleanResult, review: Path | None) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from excise.data.catalogue import FINDERS
     from excise.evidence.visible import visible
-    from excise.recipe import FINDERS
 
     evidence, console = result.evidence, Console(highlight=False)
     total = evidence["before"]["records"]

@@ -20,8 +20,8 @@ def finders(
 
     excise finders quality
     """
+    from excise.data.catalogue import FINDERS
     from excise.errors import SettingError
-    from excise.recipe import FINDERS
 
     if name is None:
         for known, finder in FINDERS.items():

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from excise import recipe
 from excise.data import keep
+from excise.data.catalogue import FINDERS
 from excise.errors import SettingError
 
 
@@ -93,7 +93,7 @@ def checked(
                 raise SettingError(f"{kind} has {finder!r}, which is none of the finders of this run; they are {told}.")
     return Choices(
         chosen,
-        {name: recipe.finder_settings(name, given.get(name, {})) for name in chosen},
+        {name: _settings(name, given.get(name)) for name in chosen},
         {name: _action(name, actions.get(name)) for name in chosen},
         keep,
         within,
@@ -105,19 +105,29 @@ def checked(
 
 def _named(finders: Sequence[str]) -> tuple[str, ...]:
     """The finders asked for, in the order in which they run."""
-    known = ", ".join(recipe.FINDERS)
+    known = ", ".join(FINDERS)
     if isinstance(finders, str):
         raise SettingError(f"finders is {finders!r}; give a list, such as ['{finders}'].")
     for finder in finders:
-        if finder not in recipe.FINDERS:
+        if finder not in FINDERS:
             raise SettingError(f"finders has {finder!r}; it must be one of {known}.")
     if not finders:
         raise SettingError(f"finders names none; give one or more of {known}.")
-    return tuple(name for name in recipe.FINDERS if name in finders)
+    return tuple(name for name in FINDERS if name in finders)
 
 
 def _action(finder: str, asked: str | None) -> str:
-    allowed = recipe.FINDERS[finder].actions
+    allowed = FINDERS[finder].actions
     if asked is not None and asked not in allowed:
         raise SettingError(f"action is {asked!r} for {finder}; it must be one of {', '.join(allowed)}.")
     return asked or allowed[0]
+
+
+def _settings(finder: str, given: Any) -> Any:
+    """The finder's settings: its own, or what was given, checked."""
+    kind = FINDERS[finder].settings
+    if not given:
+        return None if kind is None else kind()
+    from excise.recipe import finder_settings
+
+    return finder_settings(finder, given)

@@ -112,7 +112,7 @@ def clean(
         on: Field on which alone duplicates are found, instead of `text`.
         id: Field with ids; file name and row if None.
         label: Field with labels; removals whose labels disagree are named in the ledger and counted.
-        finders: Any of recipe.FINDERS; they run in that order.
+        finders: Any of data.catalogue.FINDERS; they run in that order.
         threshold: Jaccard similarity of 5-word sequences from which near texts are duplicates, in (0, 1]; 0.8 if None.
         settings: Settings of finders by finder, as mappings or as their dataclasses.
         actions: What is done about what a finder finds, by finder, where that is not what it does anyhow.

@@ -237,7 +237,7 @@ def _without(skip: NDArray[np.bool_]) -> dict[str, str]:
     return {"without": digest_of(np.flatnonzero(skip).tolist())}
 
 
-#: The finders by name; recipe.FINDERS says in which order they run.
+#: The finders by name; data.catalogue says in which order they run.
 FINDERS: dict[str, Callable[[Search], Iterator[pa.Table]]] = {
     "exact": _exact,
     "normalised": _normalised,

@@ -6,9 +6,10 @@ import pytest
 from typer.testing import CliRunner
 
 from excise.cli.app import app
+from excise.data.catalogue import FINDERS
 from excise.data.decide import ACTIONS
 from excise.pipeline import finders
-from excise.recipe import FINDERS, finder_settings
+from excise.recipe import finder_settings
 
 
 def test_both_name_the_same_finders():

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import itertools
 import logging
 import os
@@ -34,6 +35,8 @@ _BLOCKS, _BLOCKS_A_CORE = 64, 4
 _ITEMS = 8
 #: Times that a block is done again whose worker died; Ray Data would go on forever.
 _RETRIES = 3
+#: Of work that travels: what is larger is not left to the next garbage collection.
+_LARGE_BYTES = 1 << 20
 
 
 def on_ray() -> Mapped:
@@ -69,26 +72,38 @@ def _mapped(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[R
     import ray
     from ray import cloudpickle
 
+    stream, size = iter(items), 1
+    packed = size_bytes = None
+    while some := list(itertools.islice(stream, size * _blocks())):
+        if size_bytes is None:
+            dumped = cloudpickle.dumps(work)
+            packed, size_bytes = ray.put(dumped), len(dumped)
+            del dumped
+        yield from _round(packed, some, size)
+        size = _ITEMS
+    if size_bytes is not None and size_bytes > _LARGE_BYTES:
+        del packed
+        gc.collect()  # Ray's executors hold it in cycles
+
+
+def _round(packed: Any, items: list[Any], size: int) -> Iterator[Any]:
+    """Results of some items in blocks of `size`."""
+    import ray
+    from ray import cloudpickle
+
     context = ray.data.DataContext.get_current()
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False
-    stream, size, packed = iter(items), 1, None
-    while some := list(itertools.islice(stream, size * _blocks())):
-        if packed is None:
-            packed = ray.put(cloudpickle.dumps(work))
-        done = functools.partial(_done, packed, str(Path.cwd()), __version__)
-        rows = [{"item": cloudpickle.dumps(item)} for item in some]
-        del some
-        blocks = ray.data.from_items(rows, override_num_blocks=-(-len(rows) // size))
-        try:
-            for row in _worked(blocks, done).iter_rows():
-                yield _result(cloudpickle.loads(row["result"]))
-        except (ray.exceptions.RayError, ray.data.exceptions.SystemException) as error:
-            raise RunError(
-                f"Ray could not do the work: {str(error).strip().splitlines()[-1]} The same command goes on where "
-                "this one stopped."
-            ) from error
-        size = _ITEMS
+    rows = [{"item": cloudpickle.dumps(item)} for item in items]
+    blocks = ray.data.from_items(rows, override_num_blocks=-(-len(rows) // size))
+    try:
+        for row in _worked(blocks, functools.partial(_done, packed, str(Path.cwd()), __version__)).iter_rows():
+            yield _result(cloudpickle.loads(row["result"]))
+    except (ray.exceptions.RayError, ray.data.exceptions.SystemException) as error:
+        raise RunError(
+            f"Ray could not do the work: {str(error).strip().splitlines()[-1]} The same command goes on where this "
+            "one stopped."
+        ) from error
 
 
 def _worked(blocks: Any, done: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:

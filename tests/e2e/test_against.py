@@ -177,3 +177,17 @@ def test_another_threshold_measures_nothing_again(shards, monkeypatch):
         assert Path("second", name).read_bytes() == Path("fresh", name).read_bytes()
     signatures = np.load(next(Path("cache").rglob("signatures-*.npy")))
     assert signatures.nbytes / len(signatures) <= 500
+
+
+def test_a_dry_run_makes_no_index(shards):
+    clean(shards[0], None, index="index", dry_run=True)
+    assert not Path("index").exists()
+    clean(shards[0], "one0", index="index")
+    before = Path("index/index.json").read_bytes()
+    clean(shards[1], None, index="index", dry_run=True)
+    assert Path("index/index.json").read_bytes() == before
+
+
+def test_contamination_is_not_looked_for_in_an_index(shards):
+    with pytest.raises(SettingError, match="contaminated"):
+        clean(shards[0], "out", finders=["exact", "contaminated"], against="s1.jsonl", index="index")

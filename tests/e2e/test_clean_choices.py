@@ -231,3 +231,16 @@ def test_mistakes_in_choices(here, capsys, arguments, told):
     assert main(["clean", "d.jsonl", "-o", "out", *arguments]) == 2
     assert told in capsys.readouterr().err
     assert [path.name for path in here.iterdir()] == ["d.jsonl"]
+
+
+def test_copies_that_stay_are_looked_at_like_all_others(here):
+    """Of a cluster two stay: the second is not out of sight of the finders that come later."""
+    rng = random.Random(7)
+    notice = "This notice stands at the end of every page of this site, whoever wrote the page."
+    rows = [{"text": f"{prose(rng)}\n{notice}"} for _ in range(5)]
+    write("d.jsonl", [*rows, *rows])
+    arguments = ["--finders", "exact,lines", "--per-cluster", "2", "--set", "lines.min_documents=3"]
+    assert main(["clean", "d.jsonl", "-o", "out", *arguments]) == 0
+    kept = rows_of("out/data/d.jsonl")
+    assert len(kept) == 10
+    assert [notice in row["text"] for row in kept] == [True] + [False] * 9

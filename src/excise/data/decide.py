@@ -67,7 +67,7 @@ def decide(
         parts.append(told.rows(action, _apart(_left(of(action, False), gone))))
     parts.append(told.rows("relabel", _best(_left(of("relabel", False), gone))))
     parts.append(told.rows("weigh", _left(_weighed(of("weigh", False)), gone)))
-    parts.append(told.rows("weigh", _left(_shared(of("weigh", True), rank), gone)))
+    parts.append(told.rows("weigh", _shared(of("weigh", True), rank, gone)))
     return told.in_order(pa.concat_tables(parts))
 
 
@@ -146,29 +146,24 @@ def _is_weight(value: str) -> bool:
         return False
 
 
-def _shared(findings: pa.Table, rank: NDArray[np.int64]) -> pa.Table:
-    """Pairs as weights: each record of a cluster of m weighs 1/m."""
-    if not len(findings):
-        return findings
-    verdict = keep.resolve(findings, rank)
-    heads, counts = np.unique(verdict.partner, return_counts=True)
-    sizes = dict(zip(heads.tolist(), (counts + 1).tolist(), strict=True))
-    members = [
-        *zip(verdict.position.tolist(), verdict.partner.tolist(), verdict.finder, strict=True),
-        *((head, head, verdict.finder[np.flatnonzero(verdict.partner == head)[0]]) for head in sizes),
-    ]
-    rows = [
-        {
-            "finder": finder,
-            "locus": "",
-            "position": position,
-            "redundancy": 1 - 1 / sizes[head],
-            "reason": f"one of {sizes[head]:,} records that repeat each other",
-            "value": repr(round(1 / sizes[head], 6)),
-        }
-        for position, head, finder in members
-    ]
-    return pa.Table.from_pylist(rows, schema=FINDINGS)
+def _shared(findings: pa.Table, rank: NDArray[np.int64], gone: NDArray[np.bool_]) -> pa.Table:
+    """Pairs as weights: each record of a cluster of m that stay weighs 1/m."""
+    verdict = keep.resolve(findings, rank, gone)
+    heads, first, counts = np.unique(verdict.partner, return_index=True, return_counts=True)
+    of = np.searchsorted(heads, verdict.partner)
+    sizes = np.concatenate([counts[of] + 1, counts + 1])
+    count = len(sizes)
+    columns = {
+        "finder": pa.array(np.concatenate([verdict.finder, verdict.finder[first]]), pa.string()),
+        "locus": pa.repeat("", count),
+        "position": np.concatenate([verdict.position, heads]),
+        "redundancy": 1 - 1 / sizes,
+        "reason": pa.array([f"one of {size:,} records that repeat each other" for size in sizes.tolist()], pa.string()),
+        "value": pa.array([repr(round(1 / size, 6)) for size in sizes.tolist()], pa.string()),
+    }
+    nothing = {f.name: pa.nulls(count, f.type) for f in FINDINGS if f.name not in columns}
+    whole = {**columns, **nothing}
+    return pa.table({name: whole[name] for name in FINDINGS.names}, schema=FINDINGS)
 
 
 class _Teller:

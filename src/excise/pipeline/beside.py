@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from excise import __version__
 from excise.adapters.files.find import Inputs
 from excise.adapters.files.layouts import Fields
 from excise.adapters.files.read import Step, read
@@ -17,6 +19,9 @@ from excise.data.sketches import Sketch, kept
 from excise.data.threads import Mapped, in_order
 from excise.journal import Progress, digest_of, fingerprint_of, written_aside
 from excise.pipeline.index import Index
+
+#: Of what finders measure: raised when one of them measures otherwise, so that nothing older is taken from a cache.
+_MEASURES = 1
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,9 @@ class Beside:
     cache: Path | None = None
     mapped: Mapped = in_order
 
-    def as_dict(self) -> dict[str, Any]:
-        """What the result depends on, in plain values."""
+    @functools.cached_property
+    def told(self) -> dict[str, Any]:
+        """What the result depends on, in plain values: models and files by what is in them, read once."""
         return {
             "against": _named(self.against),
             "against_text": self.against_text,
@@ -124,7 +130,8 @@ class Measured:
             make: Writes it, aside first.
         """
         stem, dot, suffix = name.partition(".")
-        path = self._home / f"{stem}-{digest_of([self._keys, dict(depends)])[:16]}{dot}{suffix}"
+        key = digest_of([__version__, _MEASURES, self._keys, dict(depends)])[:16]
+        path = self._home / f"{stem}-{key}{dot}{suffix}"
         if not path.is_file():
             make(path)
         return path

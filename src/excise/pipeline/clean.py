@@ -31,7 +31,7 @@ from excise.pipeline.beside import Beside, under
 from excise.pipeline.choices import Choices, checked
 from excise.pipeline.clean_evidence import evidence_of
 from excise.pipeline.index import Index
-from excise.pipeline.study import Study, study
+from excise.pipeline.study import REFERENCES, Study, study
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def clean(
             against=None if against is None else under("against", find(against, progress=progress)),
             against_text=against_text or text or on,
             like=None if like is None else under("like", find(like, progress=progress)),
-            index=None if index is None else stack.enter_context(Index(Path(index), choices, {"text": text, "on": on})),
+            index=None if index is None else stack.enter_context(_opened(Path(index), choices, fields, dry_run)),
             encoder=_existing(encoder),
             vectors=_existing(vectors),
             probabilities=_existing(probabilities),
@@ -185,6 +185,10 @@ def clean(
         if out is None:
             raise SettingError("out is not given; name the folder to make, or ask for a dry run.")
         return _cleaned(data, Path(out), fields, choices, beside, allow_large, overwrite, progress)
+
+
+def _opened(folder: Path, choices: Choices, fields: Fields, dry: bool) -> Index:
+    return Index(folder, choices, {"text": fields.text, "on": fields.on, "label": fields.label}, dry=dry)
 
 
 def _existing(path: str | Path | None) -> Path | None:
@@ -228,7 +232,7 @@ def _cleaned(
     run = digest_of(fingerprint)
     if beside.index is not None:
         beside.index.without(run)
-    fingerprint.update(beside.as_dict())
+    fingerprint.update(beside.told)
     read = [one.path for one in inputs.files]
     with Journal(target, fingerprint, "ledger", inputs=read, overwrite=overwrite, progress=progress) as journal:
         try:
@@ -280,8 +284,12 @@ def _write(
             write_decisions(found.decisions, file)
 
     journal.step("decisions", decide, [decisions])
-    with written_aside(ledger / "references.parquet") as file:
-        pq.write_table(found.references(), file, compression="zstd")
+    with (
+        written_aside(ledger / "references.parquet") as file,
+        pq.ParquetWriter(file, REFERENCES, compression="zstd") as writer,
+    ):
+        for table in found.references():
+            writer.write_table(table)
     if "weigh" in found.choices.actions.values():
         with written_aside(journal.folder / "weights.parquet") as file:
             weights_file.write(found, file)

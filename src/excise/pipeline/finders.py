@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import xxhash
 from numpy.typing import NDArray
 
 from excise.corpus import Corpus
 from excise.data import (
     contamination,
     exact,
-    keep,
     labels,
     language,
     lines,
@@ -31,13 +31,14 @@ from excise.data import (
     unlike,
     values,
 )
+from excise.data.decide import PAIRED, pairs
 from excise.data.labels import LabelsSettings
 from excise.data.outliers import OutliersSettings
 from excise.data.perplexity import PerplexitySettings
 from excise.data.threads import Mapped
 from excise.data.values import ValuesSettings
 from excise.errors import SettingError
-from excise.journal import Progress, digest_of
+from excise.journal import Progress
 from excise.pipeline.beside import Measured
 from excise.pipeline.material import Material
 
@@ -53,12 +54,14 @@ class Search:
         actions: What is done about what each finder finds.
         out: bool [records]: those that go already for what they are.
         rank: int64 [records], as of `keep.ranks`.
+        per_cluster: Records of each cluster that stay.
         group: int64 [records]: only records of one group are compared; None compares all.
         folder: For what is spilled.
         measured: What is measured, made once.
         material: What several finders need.
         mapped: Engine.
         progress: Told what goes on.
+        warn: Told what a person should know.
     """
 
     corpus: Corpus
@@ -67,20 +70,21 @@ class Search:
     actions: Mapping[str, str]
     out: NDArray[np.bool_]
     rank: NDArray[np.int64]
+    per_cluster: int
     group: NDArray[np.int64] | None
     folder: Path
     measured: Measured
     material: Material
     mapped: Mapped
     progress: Progress
+    warn: Callable[[str], None]
 
     def gone(self) -> NDArray[np.bool_]:
         """Bool [records]: those that go for what the finders before have found; a dear finder leaves them out."""
         gone = self.out.copy()
-        going = [name for name, action in self.actions.items() if action == "drop"]
+        going = [name for name, action in self.actions.items() if action == "drop" and name in PAIRED]
         earlier = self.earlier.filter(pc.is_in(self.earlier["finder"], pa.array(going, pa.string())))
-        gone[keep.resolve(earlier, self.rank, self.out).position] = True
-        gone[: self.corpus.first_own] = False
+        gone[pairs(earlier, self.corpus, self.rank, self.out, self.per_cluster).position] = True
         return gone
 
 
@@ -115,6 +119,7 @@ def _near(search: Search) -> Iterator[pa.Table]:
         sketch=search.measured.sketch,
         mapped=search.mapped,
         progress=search.progress,
+        warn=search.warn,
     )
 
 
@@ -234,7 +239,7 @@ def _values(search: Search) -> Iterator[pa.Table]:
 
 def _without(skip: NDArray[np.bool_]) -> dict[str, str]:
     """What is measured of some records only depends on which those are."""
-    return {"without": digest_of(np.flatnonzero(skip).tolist())}
+    return {"without": xxhash.xxh3_128_hexdigest(np.packbits(skip).tobytes())}
 
 
 #: The finders by name; data.catalogue says in which order they run.

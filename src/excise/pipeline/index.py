@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,7 +28,7 @@ if os.name == "posix":
     import fcntl
 
 #: Finders whose verdict on a record depends only on it and on the records before it.
-INDEXABLE = ("exact", "normalised", "near", "contaminated", "quality", "language", "pii")
+INDEXABLE = ("exact", "normalised", "near", "quality", "language", "pii")
 #: Text in one batch of a segment: what is read to look at one record.
 _BATCH_BYTES = 1 << 20
 
@@ -39,7 +39,8 @@ class Index:
     Args:
         folder: Made if it is not there.
         choices: Of the run.
-        fields: text and on, as the user gave them.
+        fields: text, on and label, as the user gave them.
+        dry: Whether nothing is to be written.
 
     Raises:
         SettingError: The choices do not go with an index.
@@ -47,25 +48,34 @@ class Index:
         OutputError: Another run is using it.
     """
 
-    def __init__(self, folder: Path, choices: Choices, fields: Mapping[str, str | None]) -> None:
+    def __init__(self, folder: Path, choices: Choices, fields: Mapping[str, str | None], *, dry: bool = False) -> None:
         self.folder = folder
         self._settings = _settings(choices, fields)
         self._path = folder / "index.json"
         if folder.exists() and not self._path.is_file() and any(e.name != ".lock" for e in folder.iterdir()):
             raise InputError("this folder is no index of Excise; name another one, or one that does not exist", folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        self._lock = (folder / ".lock").open("a")
-        if os.name == "posix":
-            try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                self._lock.close()
-                raise OutputError(f"{folder} is in use by another run. Wait for it, or name another index.") from error
+        self._lock: IO[str] | None = None
+        if not dry:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = (folder / ".lock").open("a")
         try:
+            self._take_lock()
             self.segments: list[dict[str, Any]] = self._read()
         except BaseException:
-            self._lock.close()
+            self._let_go()
             raise
+
+    def _take_lock(self) -> None:
+        if self._lock is None or os.name != "posix":
+            return
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise OutputError(f"{self.folder} is in use by another run. Wait for it, or name another index.") from error
+
+    def _let_go(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
 
     def _read(self) -> list[dict[str, Any]]:
         if not self._path.is_file():
@@ -75,7 +85,7 @@ class Index:
             made, segments = told["settings"], told["segments"]
         except (OSError, ValueError, KeyError) as error:
             raise InputError("the index is damaged; bring back the folder as it was", self._path) from error
-        for name in sorted(made.keys() | self._settings.keys()):
+        for name in [*self._settings, *sorted(made.keys() - self._settings.keys())]:
             if made.get(name) != self._settings.get(name):
                 raise InputError(
                     f"the index was made with {name} {made.get(name)!r}, this run has {self._settings.get(name)!r}. "
@@ -158,7 +168,7 @@ class Index:
 
     def __exit__(self, *exception: object) -> None:
         """Let another run in."""
-        self._lock.close()
+        self._let_go()
 
 
 def _kept(corpus: Corpus, gone: NDArray[np.bool_]) -> Iterator[pa.RecordBatch]:
@@ -189,10 +199,19 @@ def _settings(choices: Choices, fields: Mapping[str, str | None]) -> dict[str, A
             "stays, for what an earlier run kept cannot be taken back."
         )
     told = choices.as_dict()
-    near = told["settings"].get("near", {})
     return {
         **{name: told[name] for name in ("finders", "within")},
-        **{f"near.{name}": value for name, value in near.items()},
+        **{f"action of {name}": action for name, action in told["actions"].items()},
+        **_plain(told["settings"]),
         **fields,
         "signatures": minhash.VERSION,
+    }
+
+
+def _plain(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Settings by finder as one mapping, as JSON gives it back."""
+    return {
+        f"{finder}.{name}": list(value) if isinstance(value, tuple) else value
+        for finder, chosen in settings.items()
+        for name, value in chosen.items()
     }

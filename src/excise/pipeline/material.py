@@ -16,7 +16,7 @@ from excise.adapters.files.read import Reading, read
 from excise.corpus import Corpus
 from excise.data import embed
 from excise.data.classify import Probabilities
-from excise.journal import Progress, fingerprint_of
+from excise.journal import Progress
 from excise.pipeline.beside import Beside, Measured
 
 
@@ -62,7 +62,7 @@ class Material:
 
     def target_told(self) -> dict[str, Any]:
         """What `target` and `score` are, in plain values."""
-        told = self._beside.as_dict()
+        told = self._beside.told
         return {"like": told["like"], "text": self._beside.against_text, "scorer": told["scorer"]}
 
     def vectors(self) -> NDArray[np.float32]:
@@ -87,7 +87,7 @@ class Material:
                 embed.vectors(corpus, path, settings, mapped=self._beside.mapped, progress=progress)
 
         source = given or model
-        depends = asdict(settings) if source is None else {"from": fingerprint_of(source)}
+        depends = asdict(settings) if source is None else {"from": self._source()}
         path = self._measured.path("vectors.npy", depends, make)
         found: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
         return found
@@ -106,11 +106,15 @@ class Material:
         found = self.numbers()
         return found if found is not None else (self.vectors()[self._corpus.first_own :], None)
 
+    def _source(self) -> str | None:
+        """The digest of whatever makes the vectors, where that is the user's."""
+        digest: str | None = self._beside.told["vectors"] or self._beside.told["encoder"]
+        return digest
+
     def told(self) -> dict[str, Any]:
         """What `rows` depends on beside the corpus, in plain values."""
-        source = self._beside.vectors or self._beside.encoder
         return {
             "features": list(self._reading.fields.features),
-            "vectors": None if source is None else fingerprint_of(source),
-            "probabilities": self._beside.as_dict()["probabilities"],
+            "vectors": self._source(),
+            "probabilities": self._beside.told["probabilities"],
         }

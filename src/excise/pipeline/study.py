@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,7 @@ from excise.adapters.files.layouts import Fields
 from excise.adapters.files.read import Reading, Step, numbered, read
 from excise.corpus import Corpus
 from excise.data import decide, keep, rails, review, review_form
+from excise.data.text import records_at
 from excise.errors import SettingError
 from excise.finding import FINDINGS
 from excise.journal import Progress, written_aside
@@ -25,6 +27,11 @@ from excise.pipeline.beside import Beside, Measured, with_references
 from excise.pipeline.choices import Choices
 from excise.pipeline.finders import FINDERS, Search
 from excise.pipeline.material import Material
+
+#: The references for which records went, beside the decisions.
+REFERENCES = pa.schema([pa.field("id", pa.string()), pa.field("text", pa.large_string())])
+#: How many are looked up at once.
+_REFERENCES = 10_000
 
 
 @dataclass(frozen=True)
@@ -64,15 +71,14 @@ class Study:
             for name, a, b in zip(coded.dictionary.to_pylist(), borders, borders[1:], strict=False)
         }
 
-    def references(self) -> pa.Table:
+    def references(self) -> Iterator[pa.Table]:
         """Id and text of the references for which records go: they are not among the data, and are told of later."""
         names = pc.unique(self.decisions["partner"].drop_null())
-        parts = [pa.table({"id": pa.array([], pa.string()), "text": pa.array([], pa.large_string())})]
-        for index in range(self.corpus.references):
-            for batch in self.corpus.batches_of(index):
-                named = batch.filter(pc.is_in(batch["id"], names))
-                parts.append(pa.table({"id": named["id"], "text": named["text"]}))
-        return pa.concat_tables(parts)
+        place = pc.unique(self.findings["partner_position"].drop_null()).to_numpy()
+        place = np.sort(place[place < self.corpus.first_own])
+        for start in range(0, len(place), _REFERENCES):
+            found = records_at(self.corpus, place[start : start + _REFERENCES], ["id", "text"])
+            yield pa.table(found, schema=REFERENCES).filter(pc.is_in(found["id"], names))
 
     def gone_mask(self) -> NDArray[np.bool_]:
         """Bool [records of the reading's corpus]: those that go."""
@@ -109,6 +115,7 @@ def study(
     group = _labels(corpus) if choices.within else None
 
     findings = FINDINGS.empty_table()
+    told: list[str] = []
     for name in choices.finders:
         search = Search(
             corpus=corpus,
@@ -117,12 +124,14 @@ def study(
             actions=choices.actions,
             out=decide.out_already(findings, len(corpus), choices.actions),
             rank=rank,
+            per_cluster=choices.per_cluster,
             group=group,
             folder=folder,
             measured=measured,
             material=material,
             mapped=beside.mapped,
             progress=progress,
+            warn=told.append,
         )
         findings = pa.concat_tables([findings, _found(name, search, step)])
 
@@ -142,8 +151,8 @@ def study(
     if beside.review is not None:
         thresholds = {name: getattr(chosen, "threshold", None) or 0.0 for name, chosen in choices.settings.items()}
         review_file.write(beside.review, review_form.proposals(decided, corpus, thresholds))
-    warnings, told = tuple(checked.warnings), _with_rejects(reading, decided)
-    return Study(reading, corpus, measured, choices, findings, told, warnings, checked.stop)
+    whole = _with_rejects(reading, decided)
+    return Study(reading, corpus, measured, choices, findings, whole, (*checked.warnings, *told), checked.stop)
 
 
 def _refuse_what_cannot_be_changed(reading: Reading, decisions: pa.Table) -> None:
@@ -172,7 +181,14 @@ def _found(name: str, search: Search, step: Step) -> pa.Table:
     if hasattr(search.settings, "MEASURED"):
         return pa.concat_tables([FINDINGS.empty_table(), *FINDERS[name](search)])
     path = search.folder / f"{name}.arrow"
-    step(f"find {name}", lambda: _write(path, FINDINGS, FINDERS[name](search)), [path])
+
+    def work() -> dict[str, Any]:
+        told: list[str] = []
+        _write(path, FINDINGS, FINDERS[name](replace(search, warn=told.append)))
+        return {"warnings": told}
+
+    for warning in step(f"find {name}", work, [path])["warnings"]:
+        search.warn(warning)
     return _read(path)
 
 

@@ -33,7 +33,7 @@ def write(found: Study, file: IO[bytes]) -> None:
             for batch in corpus.batches_of(index):
                 weight = np.ones(len(batch))
                 numbers = batch["row"].to_numpy()
-                inside = (rows >= numbers[0]) & (rows <= numbers[-1])
+                inside = slice(np.searchsorted(rows, numbers[0]), np.searchsorted(rows, numbers[-1], "right"))
                 np.multiply.at(weight, np.searchsorted(numbers, rows[inside]), weights[inside])
                 stay = ~gone[at : at + len(batch)]
                 at += len(batch)

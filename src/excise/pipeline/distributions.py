@@ -22,7 +22,7 @@ _NAMED = 12
 
 
 @dataclass(frozen=True)
-class Scale:
+class Measure:
     """One number a record.
 
     Attributes:
@@ -69,16 +69,16 @@ def distributions(
     for finder in dict.fromkeys([*settings, *pc.unique(findings["finder"]).to_pylist()]):
         mine = findings.filter(pc.equal(findings["finder"], finder))
         if finder in _OF_FINDINGS:
-            scales = _OF_FINDINGS[finder](mine, settings.get(finder))
+            measures = _OF_FINDINGS[finder](mine, settings.get(finder))
         elif finder in tables:
             places = np.unique(mine["position"].to_numpy()) - first_own
-            scales = _OF_TABLES.get(finder, _first_column)(tables[finder], settings.get(finder), places)
+            measures = _OF_TABLES.get(finder, _first_column)(tables[finder], settings.get(finder), places)
         else:
             continue
-        for scale in scales:
-            drawn = histogram(scale)
+        for measure in measures:
+            drawn = histogram(measure)
             if drawn:
-                found[scale.name or finder] = {"finder": finder, "label": scale.label, **drawn}
+                found[measure.name or finder] = {"finder": finder, "label": measure.label, **drawn}
     return found
 
 
@@ -96,16 +96,16 @@ def shares(tables: Mapping[str, pa.Table], settings: Mapping[str, Any]) -> dict[
     return {"language": told[:_NAMED]}
 
 
-def histogram(scale: Scale) -> dict[str, Any] | None:
+def histogram(measure: Measure) -> dict[str, Any] | None:
     """Edges, counts and threshold; None where there is nothing to count.
 
     The rarest at either end share a bar, so that one record of a million words does not make all others one bar; a
     threshold is an edge, so that no bar lies on both sides of it.
     """
-    values = scale.values[np.isfinite(scale.values)]
+    values = measure.values[np.isfinite(measure.values)]
     if not len(values):
         return None
-    limits = [limit for limit in scale.threshold if limit is not None]
+    limits = [limit for limit in measure.threshold if limit is not None]
     low, high = np.quantile(values, [_END, 1 - _END]).tolist()
     low, high = min([low, *limits]), max([high, *limits])
     if low == high:
@@ -122,8 +122,8 @@ def histogram(scale: Scale) -> dict[str, Any] | None:
     return {
         "edges": [_rounded(edge) for edge in edges],
         "counts": counts.tolist(),
-        "threshold": [None if limit is None else _rounded(limit) for limit in scale.threshold],
-        "beyond": scale.beyond,
+        "threshold": [None if limit is None else _rounded(limit) for limit in measure.threshold],
+        "beyond": measure.beyond,
         "scale": "logarithmic" if wide else "linear",
     }
 
@@ -132,92 +132,101 @@ def _rounded(value: float) -> float:
     return float(f"{value:.6g}")
 
 
-def _similarity(name: str, label: str, default: float) -> Callable[[pa.Table, Any], Iterator[Scale]]:
-    """Similarity of each record to the most similar one, from the findings themselves: all lie beyond the threshold."""
+def _similarity(name: str, label: str, setting: str, default: float) -> Callable[[pa.Table, Any], Iterator[Measure]]:
+    """Similarity of each record to the most similar one, from the findings themselves: all lie beyond the threshold.
 
-    def scales(findings: pa.Table, settings: Any) -> Iterator[Scale]:
+    Args:
+        name: Of the finder.
+        label: What the similarity is.
+        setting: Name of the setting that is its threshold.
+        default: Its value where the finder has no settings.
+    """
+
+    def measures(findings: pa.Table, settings: Any) -> Iterator[Measure]:
         best = findings.group_by("position").aggregate([("redundancy", "max")])["redundancy_max"].to_numpy()
-        yield Scale(name, label, best, (None, getattr(settings, "threshold", default)), reached=True)
+        yield Measure(name, label, best, (None, getattr(settings, setting, default)), reached=True)
 
-    return scales
+    return measures
 
 
-def _rules(table: pa.Table, settings: Any, places: NDArray[np.int64]) -> Iterator[Scale]:
+def _rules(table: pa.Table, settings: Any, places: NDArray[np.int64]) -> Iterator[Measure]:
     """The rules of quality that most records break."""
     from excise.data import rules
 
     active = settings.active()
-    scales = []
+    measures = []
     for name, limit in active.items():
         rule = rules.RULES[name]
         values = rules.values(table, (name,))[name]
-        scales.append(Scale(f"quality.{name}", name, values, (None, limit) if rule.at_most else (limit, None)))
-    scales.sort(key=lambda scale: -scale.beyond)
-    yield from (scale for scale in scales[:_RULES] if scale.beyond)
+        measures.append(Measure(f"quality.{name}", name, values, (None, limit) if rule.at_most else (limit, None)))
+    measures.sort(key=lambda measure: -measure.beyond)
+    yield from (measure for measure in measures[:_RULES] if measure.beyond)
 
 
-def _language(table: pa.Table, settings: Any, places: NDArray[np.int64]) -> Iterator[Scale]:
+def _language(table: pa.Table, settings: Any, places: NDArray[np.int64]) -> Iterator[Measure]:
     """How sure the model is of the language."""
-    yield Scale("language", "probability of the language", table["probability"].to_numpy(), (None, None))
+    yield Measure("language", "probability of the language", table["probability"].to_numpy(), (None, None))
 
 
-def _outliers(table: pa.Table, settings: Any, places: NDArray[np.int64]) -> Iterator[Scale]:
+def _outliers(table: pa.Table, settings: Any, places: NDArray[np.int64]) -> Iterator[Measure]:
     """Oddness, with the least of what was found as the threshold."""
     odd = table["oddness"].to_numpy().astype(np.float64)
     limit = float(odd[places].min()) if len(places) else None
-    yield Scale("outliers", "how odd", odd, (None, limit), reached=True)
+    yield Measure("outliers", "how odd", odd, (None, limit), reached=True)
 
 
-def _perplexity(table: pa.Table, settings: Any, places: NDArray[np.int64]) -> Iterator[Scale]:
+def _perplexity(table: pa.Table, settings: Any, places: NDArray[np.int64]) -> Iterator[Measure]:
     """Surprise of the records that are long enough to be judged."""
     from excise.data import perplexity
 
     judged = table["size_bytes"].to_numpy() >= settings.min_length
     values = np.where(judged, table["bits_per_byte"].to_numpy(), np.nan)
-    yield Scale(
+    yield Measure(
         "perplexity", "bits a byte under a model of the other texts", values, perplexity.limits(table, settings)
     )
 
 
-def _unlike(table: pa.Table, settings: Any, places: NDArray[np.int64]) -> Iterator[Scale]:
+def _unlike(table: pa.Table, settings: Any, places: NDArray[np.int64]) -> Iterator[Measure]:
     """Likeness to the target, by the measure that decides."""
     from excise.data import unlike
 
     limit, values = unlike.limit_of(table, settings), table[settings.by].to_numpy()
     if settings.by == "difference":
-        yield Scale("unlike", "bits a byte more under a model of the target", values, (None, limit))
+        yield Measure("unlike", "bits a byte more under a model of the target", values, (None, limit))
     else:
-        yield Scale("unlike", "importance, nats a word", values, (limit, None))
+        yield Measure("unlike", "importance, nats a word", values, (limit, None))
 
 
-def _labels(table: pa.Table, settings: Any, places: NDArray[np.int64]) -> Iterator[Scale]:
-    """Doubt of the labels; of what lies beyond the threshold only what the method picks is found."""
-    doubt = 1 - table["own"].to_numpy().astype(np.float64)
-    yield Scale("labels", "1 - probability of the given label", doubt, (None, settings.threshold), reached=True)
+def _labels(table: pa.Table, settings: Any, places: NDArray[np.int64]) -> Iterator[Measure]:
+    """What the threshold is for; of what lies beyond it only what the method picks is found, and at 0 that alone."""
+    wrong = table["wrong"].to_numpy().astype(np.float64)
+    yield Measure(
+        "labels", "probability that the label is wrong", wrong, (None, settings.threshold or None), reached=True
+    )
 
 
-def _values(table: pa.Table, settings: Any, places: NDArray[np.int64]) -> Iterator[Scale]:
+def _values(table: pa.Table, settings: Any, places: NDArray[np.int64]) -> Iterator[Measure]:
     """Distance of the values from what a model expects."""
     far = np.abs(table["z"].to_numpy().astype(np.float64))
-    yield Scale("values", "usual deviations from the expected value", far, (None, settings.threshold), reached=True)
+    yield Measure("values", "usual deviations from the expected value", far, (None, settings.threshold), reached=True)
 
 
-def _first_column(table: pa.Table, settings: Any, places: NDArray[np.int64]) -> Iterator[Scale]:
+def _first_column(table: pa.Table, settings: Any, places: NDArray[np.int64]) -> Iterator[Measure]:
     """The first column of numbers, without a threshold."""
     for field in table.schema:
         if pa.types.is_floating(field.type):
             values = table[field.name].to_numpy().astype(np.float64)
-            yield Scale("", field.name.replace("_", " "), values, (None, None))
+            yield Measure("", field.name.replace("_", " "), values, (None, None))
             return
 
 
-_Tables = Callable[[pa.Table, Any, NDArray[np.int64]], Iterator[Scale]]
+_Tables = Callable[[pa.Table, Any, NDArray[np.int64]], Iterator[Measure]]
 
 #: Finders of pairs: their findings hold the similarities.
-_OF_FINDINGS: dict[str, Callable[[pa.Table, Any], Iterator[Scale]]] = {
-    "near": _similarity("near", "Jaccard similarity of 5-word sequences to the nearest record", 0.8),
-    "semantic": _similarity("semantic", "cosine to the nearest record", 0.9),
-    "contaminated": _similarity("contaminated", "share of an evaluation item that the record holds", 0.5),
+_OF_FINDINGS: dict[str, Callable[[pa.Table, Any], Iterator[Measure]]] = {
+    "near": _similarity("near", "Jaccard similarity of 5-word sequences to the nearest record", "threshold", 0.8),
+    "semantic": _similarity("semantic", "cosine to the nearest record", "threshold", 0.9),
+    "contaminated": _similarity("contaminated", "share of an evaluation item that the record holds", "share", 0.5),
 }
 #: Finders that measure every record.
 _OF_TABLES: dict[str, _Tables] = {

@@ -1,13 +1,15 @@
 """Contamination: training records that hold what an evaluation set asks, found by long word sequences they share.
 
 The evaluation sets are the references of the corpus. An item is held by a record that has most of its sequences of 13
-words (25 code points where a script has no spaces). Sequences that many records share are phrases, not leaks: they are
+words (25 code points where a script has no spaces). Sequences that many records share are phrases, not leaks, and those
+that many items share are the template of the evaluation set ("Answer the question below …"), not what it asks: both are
 left out, for without that legal clauses and templates are most of what is found.
 """
 
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 
 from excise.corpus import Corpus
 from excise.data import text
+from excise.data.matches import chunked
 from excise.data.threads import Mapped, in_order
 from excise.data.unicode import is_spaceless, points
 from excise.errors import SettingError
@@ -22,8 +25,12 @@ from excise.finding import FINDINGS
 from excise.journal import Progress, silent
 
 _SLICE_BYTES = 1 << 22
-#: A sequence in so few records is no phrase, however small the corpus is.
+#: A sequence in so few records is no phrase, and one in so few items no template, however small the corpus is.
 _FEW = 10
+#: Share of the items above which a sequence is a template. A passage that several items ask about is far below it.
+_TEMPLATE = 0.01
+#: Pairs of a shared sequence and an item that are counted at once: 40 bytes each.
+_PAIRS = 1 << 21
 
 Ints = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
@@ -59,7 +66,7 @@ class ContaminationSettings:
 
 @dataclass(frozen=True)
 class _Items:
-    """The sequences of one width of the evaluation items, one row a sequence and item, by hash.
+    """The sequences of one width of the evaluation items that are no template, one row a sequence and item, by hash.
 
     Attributes:
         hashes: uint64 [distinct], ascending.
@@ -84,25 +91,26 @@ def find(
         progress: Told what is done.
 
     Yields:
-        FINDINGS of finder 'contaminated': partner the item of which most is held, redundancy the share of it.
+        FINDINGS of finder 'contaminated': partner the item of which most is held, redundancy the share of it. A
+        sequence in more than 10 and more than 1 % of the items does not count, unless an item has no others.
 
     Raises:
         SettingError: The corpus has no references.
 
-    Cost: 24 bytes of memory a word of the evaluation sets, and 16 a shared sequence and record; the corpus is read once
-        for each length of sequences: 13, 25, and those of items shorter than that.
+    Cost: 50 bytes of memory a word of the evaluation sets, 32 a shared sequence and record, and 100 MB; the corpus
+        is read once for each length of sequences: 13, 25, and those of items shorter than that.
     """
     if not corpus.first_own:
         raise SettingError("finders has 'contaminated', which compares with evaluation sets. Name them with --against.")
     widths = _widths(corpus, settings)
     limit = max(_FEW, settings.common * (len(corpus) - corpus.first_own))
-    none = np.zeros(0, np.int64)
-    parts = [(none, none, none, none)]
+    parts = [_NONE]
     for width in np.unique(widths[widths > 0]).tolist():
         items = _items(corpus, widths, width)
-        shared = _shared(corpus, items, width, mapped, progress)
-        parts.append(_held(items, *_rare(*shared, limit, len(items.hashes))))
-    yield _told(corpus, settings, widths, *(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+        record, sequence = _shared(corpus, items, width, mapped, progress)
+        rare = np.bincount(sequence, minlength=len(items.hashes)) <= limit
+        parts += _held(items, record[rare[sequence]], sequence[rare[sequence]], rare, settings.share)
+    yield _told(corpus, widths, _best(parts))
 
 
 def _widths(corpus: Corpus, settings: ContaminationSettings) -> Ints:
@@ -134,6 +142,19 @@ def _sequences(texts: pa.Array, width: int) -> tuple[Hashes, Ints]:
 
 
 def _items(corpus: Corpus, widths: Ints, width: int) -> _Items:
+    hashes, owners = _rows(corpus, widths, width)
+    order = np.lexsort((owners, hashes))
+    hashes, owners = hashes[order], owners[order]
+    del order
+    new = np.append(True, (hashes[1:] != hashes[:-1]) | (owners[1:] != owners[:-1]))[: len(hashes)]
+    specific = _specific(hashes, owners, new, max(_FEW, _TEMPLATE * int((widths > 0).sum())))
+    hashes, owners = hashes[specific], owners[specific]
+    first = _first(hashes)
+    return _Items(hashes[first], np.append(first, len(hashes)), owners)
+
+
+def _rows(corpus: Corpus, widths: Ints, width: int) -> tuple[Hashes, Ints]:
+    """Hash and item of each sequence of the items of one width, in the order of the corpus."""
     hashes, owners = [], []
     for piece in text.pieces(_references(corpus), _SLICE_BYTES, silent, ""):
         found, starts = _sequences(piece.texts(), width)
@@ -141,9 +162,23 @@ def _items(corpus: Corpus, widths: Ints, width: int) -> _Items:
         chosen = widths[owner] == width
         hashes.append(found[chosen])
         owners.append(owner[chosen])
-    rows = np.unique(np.column_stack([np.concatenate(hashes), np.concatenate(owners).astype(np.uint64)]), axis=0)
-    distinct, first = np.unique(rows[:, 0], return_index=True)
-    return _Items(distinct, np.append(first, len(rows)), rows[:, 1].astype(np.int64))
+    return np.concatenate(hashes), np.concatenate(owners)
+
+
+def _first(ascending: NDArray[np.generic]) -> Ints:
+    """Where each distinct value begins."""
+    return np.flatnonzero(np.append(True, ascending[1:] != ascending[:-1])[: len(ascending)])
+
+
+def _specific(hashes: Hashes, owners: Ints, new: NDArray[np.bool_], limit: float) -> NDArray[np.bool_]:
+    """Of the new rows, by hash, those whose sequence is in few items, and all of an item that has no such sequence."""
+    first = _first(hashes)
+    counts = np.add.reduceat(new, first, dtype=np.int64) if len(first) else first
+    few = np.repeat(counts <= limit, np.diff(np.append(first, len(hashes))))
+    has_some = np.zeros(int(owners.max(initial=-1)) + 1, np.bool_)
+    has_some[owners[few]] = True
+    kept: NDArray[np.bool_] = new & (few | ~has_some[owners])
+    return kept
 
 
 def _shared(corpus: Corpus, items: _Items, width: int, mapped: Mapped, progress: Progress) -> tuple[Ints, Ints]:
@@ -165,33 +200,54 @@ def _shared_in(wanted: Hashes, width: int, piece: text.Piece) -> tuple[Ints, Int
     return pairs[:, 0], pairs[:, 1]
 
 
-def _rare(record: Ints, sequence: Ints, limit: float, count: int) -> tuple[Ints, Ints, NDArray[np.bool_]]:
-    """The pairs whose sequence is in few records, and which sequences are."""
-    rare = np.bincount(sequence, minlength=count) <= limit
-    return record[rare[sequence]], sequence[rare[sequence]], rare
+class _Holding(NamedTuple):
+    """Records that hold a part of an item: `record`, `item` positions, `held` of the item's `total` sequences; [n]."""
+
+    record: Ints
+    item: Ints
+    held: Ints
+    total: Ints
 
 
-def _held(items: _Items, record: Ints, sequence: Ints, rare: NDArray[np.bool_]) -> tuple[Ints, Ints, Ints, Ints]:
-    """Record, item, sequences of it that the record holds, sequences that it has."""
-    lengths = items.starts[sequence + 1] - items.starts[sequence]
-    first = np.repeat(items.starts[sequence], lengths)
-    within = np.arange(len(first)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    pairs = np.column_stack([np.repeat(record, lengths), items.items[first + within]])
-    pairs, held = np.unique(pairs, axis=0, return_counts=True)
-    of_rare = np.repeat(rare, np.diff(items.starts))
-    names, totals = np.unique(items.items[of_rare], return_counts=True)
-    return pairs[:, 0], pairs[:, 1], held, totals[np.searchsorted(names, pairs[:, 1])] if len(pairs) else held
+_NONE = _Holding(*np.zeros((4, 0), np.int64))
 
 
-def _told(
-    corpus: Corpus, settings: ContaminationSettings, widths: Ints, record: Ints, item: Ints, held: Ints, total: Ints
-) -> pa.Table:
-    share = held / np.maximum(total, 1)
-    order = np.lexsort((item, -share, record))
-    order = order[share[order] >= settings.share]
-    first = np.append(True, record[order][1:] != record[order][:-1])[: len(order)]
-    best = order[first]
-    record, item, share, held, total = record[best], item[best], share[best], held[best], total[best]
+def _held(items: _Items, record: Ints, sequence: Ints, rare: NDArray[np.bool_], least: float) -> Iterator[_Holding]:
+    """What each record, ascending, holds of the item of which it holds most, if that is enough; records in chunks.
+
+    Args:
+        items: The evaluation items.
+        record: [pairs], ascending.
+        sequence: [pairs], that it shares with items.
+        rare: Of the sequences, those that count.
+        least: Least share of an item's sequences that count.
+    """
+    lengths = np.diff(items.starts)
+    totals = np.bincount(items.items[np.repeat(rare, lengths)])
+    first = np.append(_first(record), len(record))
+    weights = np.add.reduceat(lengths[sequence], first[:-1]) if len(record) else np.zeros(0, np.int64)
+    for start, stop in chunked(weights, _PAIRS):
+        mine = slice(first[start], first[stop])
+        many = lengths[sequence[mine]]
+        inside = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
+        item = items.items[np.repeat(items.starts[sequence[mine]], many) + inside]
+        keys, held = np.unique(np.repeat(record[mine], many) * len(totals) + item, return_counts=True)
+        found = _Holding(keys // len(totals), keys % len(totals), held, totals[keys % len(totals)])
+        enough = found.held / found.total >= least
+        yield _best([_Holding(*(column[enough] for column in found))])
+
+
+def _best(parts: list[_Holding]) -> _Holding:
+    """Of each record the item of which it holds the largest share, of equals the first; by record."""
+    whole = _Holding(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    order = np.lexsort((whole.item, -(whole.held / whole.total), whole.record))
+    best = order[_first(whole.record[order])]
+    return _Holding(*(column[best] for column in whole))
+
+
+def _told(corpus: Corpus, widths: Ints, best: _Holding) -> pa.Table:
+    record, item, held, total = best
+    share = held / total
     named = np.union1d(record, item)
     ids = text.records_at(corpus, named, ["id"])["id"]
     partner = ids.take(pa.array(np.searchsorted(named, item)))
@@ -200,7 +256,7 @@ def _told(
         f"holds {int(100 * s)} % of the evaluation item {name}: {h:,} of its {t:,} sequences of {w} words"
         for s, w, h, t, name in told
     ]
-    count = len(best)
+    count = len(record)
     return pa.table(
         {
             "finder": pa.repeat("contaminated", count),

@@ -75,6 +75,35 @@ def test_what_many_records_share_is_a_phrase_and_no_leak():
     assert len(found(texts, [clause], common=1.0)) == 40
 
 
+def test_what_many_items_share_is_their_template_and_no_leak():
+    rng = random.Random(4)
+    prompt = prose(rng, 40)
+    items = [f"{prompt} {prose(rng, 30)}" for _ in range(30)]
+    texts = [f"{prompt} {prose(rng, 50)}", f"{prose(rng, 5)} {items[7]}", items[9].removeprefix(prompt)]
+    rows = found(texts, items, share=0.3)
+    assert [(r["locus"], r["partner"], r["redundancy"]) for r in rows] == [
+        ("memory#1", "eval#7", 1.0),
+        ("memory#2", "eval#9", 18 / 30),
+    ]
+    assert [r["locus"] for r in found(texts, items[:10], share=0.3)] == ["memory#0", "memory#1", "memory#2"]
+
+
+def test_an_item_that_is_all_template_keeps_its_sequences():
+    rng = random.Random(5)
+    item = prose(rng, 40)
+    rows = found([item, prose(rng, 40)], [item] * 20)
+    assert [(r["locus"], r["partner"], r["redundancy"]) for r in rows] == [("memory#0", "eval#0", 1.0)]
+
+
+def test_chunks_of_records_change_nothing(monkeypatch):
+    rng = random.Random(6)
+    items = [prose(rng, rng.randint(13, 40)) for _ in range(10)]
+    texts = [f"{rng.choice(items)} {rng.choice(items)}" for _ in range(40)]
+    whole = found(texts, items, common=1.0)
+    monkeypatch.setattr(contamination, "_PAIRS", 30)
+    assert found(texts, items, common=1.0) == whole and len(whole) == 40
+
+
 def test_chinese_items_are_judged_by_code_points_and_short_ones_not_at_all():
     rng = random.Random(3)
     chars = [chr(c) for c in range(0x4E00, 0x5E00)]

@@ -3,12 +3,12 @@
 The threshold of class j is the mean probability of j over the records labelled j: a record *counts as* the most
 probable class among those whose threshold it reaches. The table of given label against counted class, calibrated to the
 label counts, is the confident joint: an estimate of how many records labelled i are truly j. It says how many labels
-are wrong, and three methods of the paper say which.
+are wrong, and the methods of the paper say which.
 
-A fourth is ours. The model learned from noisy labels, so its probabilities are of the label that a record gets, not of
+One more is ours. The model learned from noisy labels, so its probabilities are of the label that a record gets, not of
 the one that is true. The joint says how often class j is labelled i; undoing that gives the probabilities of the true
-class, and Bayes' rule the probability that the label is wrong. On planted errors this finds as many as the best of the
-three with a fifth fewer false alarms (benchmarks/labels.py), and the number means something.
+class, and Bayes' rule the probability that the label is wrong. On planted errors this finds as many as `both`,
+the best of the paper's, with a quarter fewer false alarms (benchmarks/labels.py), and the number means something.
 
 Source: Northcutt, Jiang, Chuang 2021, Confident Learning: Estimating Uncertainty in Dataset Labels; undoing the noise:
 Patrini and others 2017, Making Deep Neural Networks Robust to Label Noise.

@@ -58,8 +58,8 @@ class LabelsSettings:
     Attributes:
         method: As in `confident.issues`: 'posterior', or one of Northcutt and others 2021: 'joint', 'noise_rate',
             'class_count', 'both'.
-        threshold: Least probability that the label is wrong, in [0, 1]. 0 leaves all to the method; at 0.5 a seventh of
-            what 'posterior' finds is lost, and a fifth of its false alarms (benchmarks/labels.py).
+        threshold: Least probability that the label is wrong, in [0, 1]. 0 leaves all to the method; at 0.5 an eighth of
+            what 'posterior' finds is lost, and a third of its false alarms (benchmarks/labels.py).
         folds: Of the built-in classifier, from 2 to 50; a class with fewer different records is not judged.
         seed: Of its deal of records into folds.
     """

@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SRC := src tests benchmarks docs
 
-.PHONY: demo test setup check fmt lint types imports mutate bench base readme
+.PHONY: demo test setup check fmt lint types imports mutate bench bench-peers bench-data base readme
 
 demo: setup            ## run the main job on text this machine has; no downloads of models or data
 	$(BIN)/excise demo -o excise-demo --overwrite
@@ -37,8 +37,19 @@ imports: setup
 mutate: setup          ## one-token mutations of the formulas; each must be killed by its test
 	OMP_NUM_THREADS=1 $(BIN)/python tests/mutate.py
 
-bench: setup           ## ratios on this machine, JSON to stdout
-	$(BIN)/python benchmarks/near.py && $(BIN)/python benchmarks/clean.py
+bench: setup           ## near duplicates beside rensa and datasketch, JSON to stdout
+bench: bench-peers
+	$(BIN)/python benchmarks/duplicates.py --without datatrove
+
+bench-peers: .venv-peers/.ready   ## the tools Excise is compared with, in an environment of their own
+
+.venv-peers/.ready: benchmarks/peers/requirements.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install --quiet --disable-pip-version-check -r benchmarks/peers/requirements.txt
+	touch $@
+
+bench-data: setup bench-peers base   ## all benchmarks of the data side: a quiet machine, about an hour; JSON is kept
+	$(BIN)/python benchmarks/all_data.py
 
 readme: setup          ## put the demo's measured output into both READMEs
 	COLUMNS=100 $(BIN)/excise demo -o excise-demo --overwrite | $(BIN)/python docs/refresh.py

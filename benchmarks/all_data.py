@@ -33,7 +33,8 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "cleaning_helps": ("cleaning_helps.py",),
     "cleaning_helps_classifier": ("cleaning_helps_classifier.py",),
     "augmentation": ("augmentation.py",),
-    "ray": ("ray_engine.py",),
+    "unit_costs": ("unit_costs.py",),
+    "scale_out": ("scale_out.py",),
 }
 
 

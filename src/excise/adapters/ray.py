@@ -30,8 +30,8 @@ Result = TypeVar("Result")
 #: Blocks that are given to Ray at once: at least so many, and so many a core, for all must be done before more are
 #: drawn. At least 8 are to be in flight.
 _BLOCKS, _BLOCKS_A_CORE = 64, 4
-#: Items of a block, once there were more than a first round of blocks with one each: a block costs Ray 5 to 15 ms,
-#: whatever is in it.
+#: Most items of a block, once there were more than a first round of blocks with one each: a block costs Ray 5 to 15
+#: ms, whatever is in it.
 _ITEMS = 8
 #: Times that a block is done again whose worker died; Ray Data would go on forever.
 _RETRIES = 3
@@ -64,30 +64,38 @@ def on_ray() -> Mapped:
                 f"RAY_ADDRESS is {address!r}, where no Ray cluster answers ({error}). Start one with `ray start "
                 "--head`, or unset the variable for a Ray on this machine."
             ) from error
-    return _mapped
+    return _OnRay()
 
 
-def _mapped(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """`map(work, items)` as Ray Data: a round of blocks after the other, results in order."""
-    import ray
-    from ray import cloudpickle
+class _OnRay:
+    """The engine; it keeps the last work, which the workers have unpacked already when it comes again."""
 
-    stream, size = iter(items), 1
-    packed = size_bytes = None
-    while some := list(itertools.islice(stream, size * _blocks())):
-        if size_bytes is None:
+    def __init__(self) -> None:
+        self._work: Any = None
+        self._packed: Any = None
+
+    def __call__(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """`map(work, items)` as Ray Data: a round of blocks after the other, results in order."""
+        stream, size = iter(items), 1
+        while some := list(itertools.islice(stream, size * _blocks())):
+            yield from _round(self._travelling(work), some)
+            size = _ITEMS
+
+    def _travelling(self, work: Any) -> Any:
+        """The work, where all workers can fetch it."""
+        import ray
+        from ray import cloudpickle
+
+        if work is not self._work:
             dumped = cloudpickle.dumps(work)
-            packed, size_bytes = ray.put(dumped), len(dumped)
-            del dumped
-        yield from _round(packed, some, size)
-        size = _ITEMS
-    if size_bytes is not None and size_bytes > _LARGE_BYTES:
-        del packed
-        gc.collect()  # Ray's executors hold it in cycles
+            self._work, self._packed = work, ray.put(dumped)
+            if len(dumped) > _LARGE_BYTES:
+                gc.collect()  # the one before is held in cycles by Ray's executors
+        return self._packed
 
 
-def _round(packed: Any, items: list[Any], size: int) -> Iterator[Any]:
-    """Results of some items in blocks of `size`."""
+def _round(packed: Any, items: list[Any]) -> Iterator[Any]:
+    """Results of some items, in as many blocks as are given to Ray at once."""
     import ray
     from ray import cloudpickle
 
@@ -95,7 +103,7 @@ def _round(packed: Any, items: list[Any], size: int) -> Iterator[Any]:
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False
     rows = [{"item": cloudpickle.dumps(item)} for item in items]
-    blocks = ray.data.from_items(rows, override_num_blocks=-(-len(rows) // size))
+    blocks = ray.data.from_items(rows, override_num_blocks=min(len(rows), _blocks()))
     try:
         for row in _worked(blocks, functools.partial(_done, packed, str(Path.cwd()), __version__)).iter_rows():
             yield _result(cloudpickle.loads(row["result"]))

@@ -10,12 +10,14 @@ streams: `replay` makes the cleaned source from the original, `undo` the origina
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -207,6 +209,14 @@ class Ledger:
         rows: list[dict[str, Any]] = self.decisions.filter(about).to_pylist()
         return rows
 
+    def decisions_of(self, source: str) -> pa.Table:
+        """The decisions about one source, in order."""
+        return self._by_source.get(source, DECISIONS.empty_table())
+
+    @functools.cached_property
+    def _by_source(self) -> dict[str, pa.Table]:
+        return grouped(self.decisions)
+
     def cuts(self, source: str) -> Iterator[Cut]:
         """The cuts of one source, in order, streamed by row group."""
         return cuts_in(self.folder / "removed.parquet", source)
@@ -236,6 +246,25 @@ class Ledger:
     def _actions(self) -> dict[str, tuple[str, str, str | None]]:
         columns = (self.decisions[c].to_pylist() for c in ("id", "action", "finder", "partner"))
         return {i: (a, f, p) for i, a, f, p in zip(*columns, strict=True)}
+
+
+def grouped(table: pa.Table) -> dict[str, pa.Table]:
+    """Rows by `source`, in order.
+
+    Args:
+        table: DECISIONS, CUTS, or some columns of them.
+    """
+    coded = table["source"].combine_chunks().dictionary_encode()
+    codes = coded.indices.to_numpy()
+    if (codes[1:] < codes[:-1]).any():
+        order = np.argsort(codes, kind="stable")
+        codes, table = codes[order], table.take(pa.array(order))
+    borders = np.searchsorted(codes, np.arange(len(coded.dictionary) + 1)).tolist()
+    names = coded.dictionary.to_pylist()
+    return {
+        name: table.slice(start, stop - start)
+        for name, start, stop in zip(names, borders[:-1], borders[1:], strict=True)
+    }
 
 
 def cuts_in(path: Path, source: str) -> Iterator[Cut]:

@@ -87,13 +87,26 @@ def test_a_folder_with_every_format(corpus, tmp_path, capsys):
         assert (Path("whole") / path.name).read_bytes() == path.read_bytes()
 
 
-def test_a_ledger_without_finders_of_cuts_is_told(corpus, capsys):
+def test_an_older_ledger_without_finders_of_cuts_will_do(corpus):
     import pyarrow.parquet as pq
 
     assert main(["clean", "corpus.jsonl", "-o", "out", "--finders", "exact,near"]) == 0
     path = Path("out/ledger/removed.parquet")
     pq.write_table(pq.read_table(path).drop_columns(["finder"]), path)
-    capsys.readouterr()
-    assert main(["restore", "out", "-o", "back", "--only", "near"]) == 2
-    assert "of an earlier version that did not note the finders" in said(capsys)
-    assert main(["restore", "out", "-o", "back"]) == 0
+    assert main(["restore", "out", "-o", "back", "--only", "near"]) == 0
+    assert Path("back").read_text() == "".join([*corpus[:20], *corpus[23:]])
+    assert main(["restore", "out", "-o", "whole"]) == 0
+
+
+def test_undoing_lines_leaves_addresses_masked(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    footer = "Write to us at jane.doe@acme-corp.com for more about our services today."
+    texts = [" ".join(f"word{(i * 31 + j * j) % 997}" for j in range(40)) + "\n" + footer for i in range(60)]
+    Path("in.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    assert main(["clean", "in.jsonl", "-o", "out", "--finders", "lines,pii"]) == 0
+    assert "Write" in Path("out/data/in.jsonl").read_text().splitlines()[0]
+    assert Path("out/data/in.jsonl").read_text().count("Write") == 1
+    assert main(["restore", "out", "-o", "back", "--only", "lines"]) == 0
+    back = Path("back").read_text()
+    assert back.count("Write to us at <EMAIL> for more") == 60
+    assert "jane" not in back

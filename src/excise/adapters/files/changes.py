@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from excise.adapters.files.views import View
+from excise.ledger import grouped
 
 Int64s = NDArray[np.int64]
 
@@ -82,14 +83,6 @@ class Changes:
         """No changes at all."""
         return cls.of(np.zeros(0, np.int64))
 
-    def without(self, finders: Collection[str]) -> Changes:
-        """What is left of them where some finders have not acted."""
-        theirs = pa.array(sorted(finders), pa.string())
-        stay = pc.invert(pc.is_in(self.finders, theirs))
-        edits = self.edits.filter(pc.invert(pc.is_in(self.edits["finder"], theirs)))
-        gone = self.gone[stay.to_numpy(zero_copy_only=False)]
-        return Changes(gone, self.finders.filter(stay), edits, self.label)
-
     def __len__(self) -> int:
         """Rows that go or are changed."""
         return len(self.gone) + len(self.changed)
@@ -125,15 +118,8 @@ def changes_by_source(decisions: pa.Table, label: str | None = None) -> dict[str
         decisions: DECISIONS.
         label: Field with the labels.
     """
-    coded = decisions["source"].combine_chunks().dictionary_encode()
-    codes = coded.indices.to_numpy()
-    order = np.argsort(codes, kind="stable")
-    borders = np.searchsorted(codes[order], np.arange(len(coded.dictionary) + 1))
-    grouped = decisions.select(EDITS.names).take(pa.array(order))
-    return {
-        name: _of_one(grouped.slice(start, stop - start).combine_chunks(), label)
-        for name, start, stop in zip(coded.dictionary.to_pylist(), borders.tolist(), borders.tolist()[1:], strict=False)
-    }
+    found = grouped(decisions.select(["source", *EDITS.names]))
+    return {name: _of_one(rows.select(EDITS.names).combine_chunks(), label) for name, rows in found.items()}
 
 
 def _of_one(decided: pa.Table, label: str | None) -> Changes:

@@ -66,7 +66,7 @@ def collect(reading: Reading, changes: Mapping[str, Changes | Int64s], path: Pat
             group: list[SourceCut] = []
             size = total = 0
             with unchanged(source):
-                for cut in _cuts(reading, index, done):
+                for cut in cuts_of(reading, index, done):
                     group.append(cut)
                     size += len(cut.original) + len(cut.replacement)
                     total += len(cut.original) - len(cut.replacement)
@@ -98,8 +98,18 @@ def unchanged(source: Source) -> Iterator[None]:
         raise
 
 
-def _cuts(reading: Reading, index: int, changes: Changes) -> Iterator[SourceCut]:
-    """The cuts of one source, by place."""
+def cuts_of(reading: Reading, index: int, changes: Changes) -> Iterator[SourceCut]:
+    """The cuts of one source, by place; what they make of changed records is read again.
+
+    Args:
+        reading: The corpus.
+        index: Which source.
+        changes: What is done to it.
+
+    Raises:
+        InputError: An edit lies in a list or an object.
+        ArtefactError: A record, changed, does not read as it should.
+    """
     source = reading.corpus.sources[index]
     spans = spans_of(reading, index, changes)
     chunks = decoded(Path(source.path), source.compression, source.name)

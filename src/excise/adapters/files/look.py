@@ -15,7 +15,7 @@ from excise.adapters.files.containers import decoded, with_head
 from excise.adapters.files.extract import Columns
 from excise.adapters.files.find import Input
 from excise.adapters.files.layouts import Fields, parsed
-from excise.adapters.files.put_back import changes_of, inside, rows_gone
+from excise.adapters.files.put_back import changes_of, inside
 from excise.errors import ArtefactError, InputError
 from excise.journal import fingerprint_of
 from excise.ledger import Ledger
@@ -29,7 +29,7 @@ def removed_text(out: Path, ledger: Ledger, source: _Entry, row: int) -> str:
     Of a columnar source also that of a record that was changed, as it was.
     """
     if source["format"] in columnar.FORMATS:
-        changes = changes_of(ledger, source["name"])
+        changes = changes_of(ledger, source)
         place = int(np.searchsorted(np.union1d(changes.gone, changes.changed), row))
         return _nth(_records(source, ledger.folder / "rows" / inside(source["name"])), place)
     raw = ledger.removed(source["name"], row)
@@ -51,7 +51,7 @@ def kept_text(out: Path, ledger: Ledger, source: _Entry, row: int) -> str:
     Raises:
         InputError: There is no such row.
     """
-    place = row - int(np.searchsorted(rows_gone(ledger, source["name"]), row))
+    place = row - int(np.searchsorted(changes_of(ledger, source).gone, row))
     return _nth(_records(source, _kept(out, source)), place)
 
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import xxhash
 
 from excise.adapters.files import columnar, saved, views
 from excise.adapters.files.changes import Changes, changes_by_source
 from excise.adapters.files.containers import CHUNK, decoded, encoded
+from excise.adapters.files.cuts import cuts_of
+from excise.adapters.files.find import Input, Inputs
+from excise.adapters.files.layouts import Fields
+from excise.adapters.files.read import read
 from excise.adapters.files.table_files import opened
 from excise.errors import ArtefactError, InputError
 from excise.journal import fingerprint_of, written_aside
@@ -60,68 +63,37 @@ def put_back_only(out: Path, ledger: Ledger, source: Mapping[str, Any], to: Path
 
     Raises:
         ArtefactError: The cleaned file was changed.
-        InputError: The cleaned file is not there, or finders have changed one value in one piece.
+        InputError: The cleaned file is not there.
     """
     kept = _cleaned(out, source)
     if source["format"] == saved.BESIDE:
         with written_aside(to) as file:
             file.write(saved.adjusted(kept, to.parent))
         return
-    done = changes_of(ledger, source["name"])
-    left = done.without(only)
+    done, left = changes_of(ledger, source), changes_of(ledger, source, only)
     if len(left.gone) == len(done.gone) and left.edits.num_rows == done.edits.num_rows:
         _exactly(kept, source["cleaned"], to)
+    elif not len(left):
+        put_back(out, ledger, source, to)
     elif source["format"] in columnar.FORMATS:
         _by_rows(kept, ledger, source, to, left)
     else:
-        name, compression = source["name"], source["compression"]
-        original = undo(decoded(kept, compression, name), ledger.cuts(name))
+        _anew(kept, ledger, source, to, left)
+
+
+def _anew(kept: Path, ledger: Ledger, source: Mapping[str, Any], to: Path, left: Changes) -> None:
+    """The original, put together aside, cleaned anew with what is left: one edit may have covered another."""
+    to.absolute().parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=to.name + ".", dir=to.absolute().parent) as folder:
+        whole = Path(folder, "original")
+        _by_undo(kept, ledger, {**source, "restore": "content"}, whole, packed=False)
+        one = Input(source["name"], whole, source["format"], "", whole.stat().st_size, source["content"])
+        fields = Fields(text=source["view"] or None, id=source["id_field"], label=left.label)
+        reading = read(Inputs(whole.parent, (one,), False, ()), Path(folder, "views"), fields, corrupt="reject")
+        cuts = (Cut(c.start, c.original, c.replacement) for c in cuts_of(reading, 0, left))
         with written_aside(to) as file:
-            for piece in encoded(replay(map(bytes, original), _cuts_left(ledger, source, done, left)), compression):
+            for piece in encoded(replay(decoded(whole, "", source["name"]), cuts), source["compression"]):
                 file.write(piece)
-
-
-def _cuts_left(ledger: Ledger, source: Mapping[str, Any], done: Changes, left: Changes) -> Iterator[Cut]:
-    """The cuts of a source that stay where some of its changes are undone."""
-    name = source["name"]
-    rows, finders = _named(ledger.folder / "removed.parquet", name)
-    stay = {*left.finders.to_pylist(), *left.edits["finder"].to_pylist()}
-    gone = {*done.finders.to_pylist(), *done.edits["finder"].to_pylist()} - stay
-    last = _last_of_none(ledger, source, done, left)
-    for row, finder, cut in zip(rows, finders, ledger.cuts(name), strict=True):
-        together = set(finder.split(","))
-        if together & gone and together & stay:
-            raise InputError(
-                f"record {row}: {' and '.join(sorted(together))} changed one value in one piece, so they can only be "
-                "undone together; name all of them",
-                name,
-            )
-        if not together & gone:
-            yield cut
-        elif row == last:  # the comma behind it separated it from elements that do not come back
-            element = cut.original.rstrip(b" \t\r\n,")
-            yield Cut(cut.start + len(element), cut.original[len(element) :])
-
-
-def _named(path: Path, source: str) -> tuple[list[int], list[str]]:
-    """Row and finder of each cut of a source, in order."""
-    try:
-        table = pq.read_table(path, columns=["row", "finder"], filters=[("source", "=", source)])
-        return table["row"].to_pylist(), table["finder"].to_pylist()
-    except (pa.ArrowException, OSError, KeyError) as error:
-        raise InputError(
-            f"the ledger is damaged here, or of an earlier version that did not note the finders ({error}). "
-            "Restore all, and clean again",
-            path,
-        ) from error
-
-
-def _last_of_none(ledger: Ledger, source: Mapping[str, Any], done: Changes, left: Changes) -> int | None:
-    """The last element that comes back into a JSON array of which nothing was kept."""
-    table = ledger.decisions.filter(pc.equal(ledger.decisions["source"], source["name"]))
-    records = source["records"] + pc.sum(pc.equal(table["action"], "reject")).as_py()
-    back = np.setdiff1d(done.gone, left.gone)
-    return int(back[-1]) if source["format"] == "json" and len(done.gone) == records and len(back) else None
 
 
 def _cleaned(out: Path, source: Mapping[str, Any]) -> Path:
@@ -149,16 +121,17 @@ def inside(name: str) -> Path:
     return Path(path)
 
 
-def rows_gone(ledger: Ledger, source: str) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """int64, ascending: rows of a source that went."""
-    return changes_of(ledger, source).gone
+def changes_of(ledger: Ledger, source: Mapping[str, Any], without: Collection[str] = ()) -> Changes:
+    """What was done to a source, or would have been had some finders not acted.
 
-
-def changes_of(ledger: Ledger, source: str) -> Changes:
-    """What was done to a source."""
-    mine = ledger.decisions.filter(pc.equal(ledger.decisions["source"], source))
-    label = next((entry.get("label_field") for entry in ledger.sources if entry["name"] == source), None)
-    return changes_by_source(mine, label).get(source, Changes.none())
+    Args:
+        ledger: The ledger.
+        source: The source's entry in it.
+        without: The finders that have not acted.
+    """
+    mine = ledger.decisions_of(source["name"])
+    acted = pc.invert(pc.is_in(mine["finder"], pa.array(sorted(without), pa.string())))
+    return changes_by_source(mine.filter(acted), source.get("label_field")).get(source["name"], Changes.none())
 
 
 def _by_rows(kept: Path, ledger: Ledger, source: Mapping[str, Any], to: Path, left: Changes | None = None) -> None:
@@ -170,7 +143,7 @@ def _by_rows(kept: Path, ledger: Ledger, source: Mapping[str, Any], to: Path, le
         written_aside(to) as file,
         stay.like(file) as sink,
     ):
-        tables = columnar.merged(stay, touched, changes_of(ledger, source["name"]))
+        tables = columnar.merged(stay, touched, changes_of(ledger, source))
         if left is not None:
             tables = (new for _, new in columnar.changed(tables, left, views.parse(source["view"]), source["name"]))
         for table in tables:
@@ -191,7 +164,7 @@ def _exactly(original: Path, fingerprint: str, to: Path) -> None:
         shutil.copyfileobj(stream, file, CHUNK)
 
 
-def _by_undo(kept: Path, ledger: Ledger, source: Mapping[str, Any], to: Path) -> None:
+def _by_undo(kept: Path, ledger: Ledger, source: Mapping[str, Any], to: Path, *, packed: bool = True) -> None:
     name, compression = source["name"], source["compression"]
     digest = xxhash.xxh3_128()
 
@@ -207,5 +180,5 @@ def _by_undo(kept: Path, ledger: Ledger, source: Mapping[str, Any], to: Path) ->
             raise ArtefactError(f"what was put together for {name} is not the original; nothing was written")
 
     with written_aside(to, prove) as file:
-        for piece in encoded(pieces(), compression):
+        for piece in encoded(pieces(), compression if packed else ""):
             file.write(piece)

@@ -18,6 +18,8 @@ from excise.ledger import DECISIONS
 ACTIONS = ("drop", "cut", "mask", "relabel", "weigh", "note")
 #: Finders whose findings are pairs: a record goes for one that stays. Those of all others stand for themselves.
 PAIRED = (*EQUALITIES, *SIMILAR)
+#: Finders whose value is the label that they suggest; that of others is a weight.
+RELABELLING = ("labels", "values")
 #: What the reason of a removal ends with where the two records are labelled differently.
 DISAGREE = "; labels disagree: "
 
@@ -129,21 +131,15 @@ def _apart(findings: pa.Table) -> pa.Table:
 
 
 def _weighed(findings: pa.Table) -> pa.Table:
-    """The weight of each record, from its value or from how redundant it is."""
+    """The weight of each record, from its value, where that is one, or from how redundant it is."""
+    columns = (findings[name].to_pylist() for name in ("finder", "value", "redundancy"))
     weights = [
-        value if value is not None and _is_weight(value) else repr(max(0.0, round(1 - redundancy, 6)))
-        for value, redundancy in zip(findings["value"].to_pylist(), findings["redundancy"].to_pylist(), strict=True)
+        value if value is not None and finder not in RELABELLING else repr(max(0.0, round(1 - redundancy, 6)))
+        for finder, value, redundancy in zip(*columns, strict=True)
     ]
     return findings.set_column(
         findings.schema.get_field_index("value"), FINDINGS.field("value"), pa.array(weights, pa.string())
     )
-
-
-def _is_weight(value: str) -> bool:
-    try:
-        return float(value) >= 0
-    except ValueError:
-        return False
 
 
 def _shared(findings: pa.Table, rank: NDArray[np.int64], gone: NDArray[np.bool_]) -> pa.Table:

@@ -132,6 +132,14 @@ def test_weights_instead_of_removals():
     assert weights == pytest.approx({0: 1 / 3, 1: 1 / 3, 2: 0.25, 4: 1 / 3}, abs=1e-6)
 
 
+def test_a_suggested_label_is_no_weight():
+    found = table_of(
+        [Finding("labels", "memory#1", 0.9, "r", 1, value="0"), Finding("unlike", "memory#2", 0.9, "r", 2, value="0.3")]
+    )
+    table = decide(found, CORPUS, actions={"labels": "weigh", "unlike": "weigh"})
+    assert [float(value) for value in table["value"].to_pylist()] == pytest.approx([0.1, 0.3])
+
+
 def test_spans_that_overlap_are_cut_once_and_only_in_records_that_stay():
     def span(row, start, stop):
         return Finding("lines", f"memory#{row}", 1.0, "r", row, start=start, stop=stop)

@@ -13,12 +13,13 @@ from excise.data.opened import Opened
 TEXTS = [f"{i} " * (i % 5) + "é中" * (i % 3) for i in range(30)]
 
 
-def on_disk(corpus, folder):
+def on_disk(corpus, folder, compression=None):
     """The same corpus with its batches in files."""
+    options = pa.ipc.IpcWriteOptions(compression=compression)
     views = []
     for index in range(len(corpus.sources)):
         views.append(folder / f"{index}.arrow")
-        with pa.OSFile(str(views[-1]), "wb") as file, pa.ipc.new_file(file, BATCH) as sink:
+        with pa.OSFile(str(views[-1]), "wb") as file, pa.ipc.new_file(file, BATCH, options=options) as sink:
             for batch in corpus.batches_of(index):
                 sink.write_batch(batch)
     return Corpus(corpus.sources, tuple(views))
@@ -42,3 +43,19 @@ def test_files_references_and_another_process(tmp_path):
 
 def test_nothing():
     assert Opened(Corpus.from_texts([])).at(np.zeros(0, np.int64)).to_pylist() == []
+
+
+def test_compressed_files_are_not_kept_in_memory(tmp_path, monkeypatch):
+    """As an index's: a few unpacked batches stay, whatever was read; beside them a batch in memory and a mapped one."""
+    monkeypatch.setattr("excise.data.opened._KEPT", 2)
+    texts = [f"{i} " + "abcdefghij" * 10_000 for i in range(40)]
+    index = on_disk(Corpus.from_texts(texts, batch=2), tmp_path, "zstd")
+    (tmp_path / "own").mkdir()
+    corpus = on_disk(Corpus.from_texts(TEXTS, batch=7), tmp_path / "own").beside(index)
+    opened, expected = Opened(corpus), [*texts, *TEXTS]
+    before = pa.total_allocated_bytes()
+    for _ in range(2):
+        for positions in np.random.default_rng(0).permutation(70).reshape(7, 10):
+            assert opened.at(positions).to_pylist() == [expected[i] for i in positions]
+    assert 200_000 < pa.total_allocated_bytes() - before < 450_000, "two batches of two texts, of twenty"
+    assert pickle.loads(pickle.dumps(opened)).at(np.array([69, 0])).to_pylist() == [TEXTS[29], texts[0]]

@@ -26,6 +26,7 @@ Floats = NDArray[np.float64]
 FOLDS = 2
 _PIECE_BYTES = 1 << 22
 _SAMPLE = 2  # salt of the lots
+_MEASURED = pa.schema([("bits_per_byte", pa.float64()), ("size_bytes", pa.int64())])
 
 
 @dataclass(frozen=True)
@@ -88,20 +89,21 @@ def measure(
     Returns:
         A row a record: `bits_per_byte`, NaN for the empty text; `size_bytes`.
 
-    Cost: the text is read twice, at 7 to 25 MB/s a core; 16 MB of memory a model.
+    Cost: the text is read twice, at 7 to 25 MB/s a core; 16 MB of memory a model, 16 bytes a record.
     """
     models = _models(like if like is not None else corpus, 1 if like is not None else FOLDS, settings, mapped, progress)
 
-    def scored(piece: text.Piece) -> tuple[Floats, NDArray[np.int64]]:
+    def scored(piece: text.Piece) -> pa.RecordBatch:
         texts = piece.texts()
         sizes = np.diff(text.buffers(texts)[1])
         bits = np.empty(len(texts))
         fold = dealt(piece, len(models))
         for index, model in enumerate(models):
             bits[fold == index] = model.bits(texts.filter(pa.array(fold == index)))
-        return np.where(sizes > 0, bits / np.maximum(sizes, 1), np.nan), sizes
+        return pa.record_batch([np.where(sizes > 0, bits / np.maximum(sizes, 1), np.nan), sizes], schema=_MEASURED)
 
-    return _measured(mapped(scored, text.pieces(corpus, _PIECE_BYTES, progress, "measuring surprise", own=True)))
+    pieces = text.pieces(corpus, _PIECE_BYTES, progress, "measuring surprise", own=True)
+    return pa.Table.from_batches(mapped(scored, pieces), _MEASURED)
 
 
 def measure_with(
@@ -118,7 +120,7 @@ def measure_with(
         InputError: It gave another number of scores, or one that is no bits per byte.
     """
 
-    def scored(piece: text.Piece) -> tuple[Floats, NDArray[np.int64]]:
+    def scored(piece: text.Piece) -> pa.RecordBatch:
         texts = piece.texts()
         bits = np.asarray(score(texts.to_pylist()), np.float64)
         if bits.shape != (piece.count,):
@@ -128,9 +130,10 @@ def measure_with(
             raise InputError(
                 f"score gave {bits[bad]} for record {piece.position + bad}; bits per byte are never below 0 or NaN."
             )
-        return bits, np.diff(text.buffers(texts)[1])
+        return pa.record_batch([bits, np.diff(text.buffers(texts)[1])], schema=_MEASURED)
 
-    return _measured(map(scored, text.pieces(corpus, _PIECE_BYTES, progress, "measuring surprise", own=True)))
+    pieces = text.pieces(corpus, _PIECE_BYTES, progress, "measuring surprise", own=True)
+    return pa.Table.from_batches(map(scored, pieces), _MEASURED)
 
 
 def judge(measured: pa.Table, corpus: Corpus, settings: PerplexitySettings) -> Iterator[pa.Table]:
@@ -195,13 +198,3 @@ def _models(
         models.append(model)
         progress("training models of the text", len(models), folds)
     return models
-
-
-def _measured(parts: Iterator[tuple[Floats, NDArray[np.int64]]]) -> pa.Table:
-    columns = [*parts]
-    return pa.table(
-        {
-            "bits_per_byte": np.concatenate([np.zeros(0), *(bits for bits, _ in columns)]),
-            "size_bytes": np.concatenate([np.zeros(0, np.int64), *(sizes for _, sizes in columns)]),
-        }
-    )

@@ -279,25 +279,27 @@ def measure(
     Returns:
         A row a record, an int32 column for each of rule_kernels.COUNTERS: 140 bytes a record.
 
-    Cost: linear in the text; memory for pieces of 4 MB, or the longest text, and 70 MB at most for repetitions.
+    Cost: linear in the text; memory for the table, pieces of 4 MB or the longest text, and 100 MB at most a core for
+        repetitions.
     """
     from excise.data import rule_kernels  # noqa: PLC0415 - compiles
 
     kinds, stops = _kinds(), _stop_table(settings.stop_words)
     lines, short = settings.line_words, settings.short_line
+    names, largest = rule_kernels.COUNTERS, np.iinfo(np.int32).max
 
-    def counted(piece: text.Piece) -> NDArray[np.int32]:
+    def counted(piece: text.Piece) -> pa.RecordBatch:
         data, offsets = text.buffers(piece.texts())
         most = min(_MOST, int(np.diff(offsets).max(initial=0)) + 1)
-        out = np.empty((len(offsets) - 1, len(rule_kernels.COUNTERS)), np.int64)
+        out = np.empty((len(offsets) - 1, len(names)), np.int64)
         scratch = [np.empty(most, kind) for _ in range(3) for kind in (np.uint64, np.int32)]
         table = np.empty(5 * most + 16, np.uint64), np.empty(5 * most + 16, np.int32)
         rule_kernels.count(data, offsets, kinds, stops, lines, short, most, *scratch, *table, out)
-        return np.minimum(out, np.iinfo(np.int32).max).astype(np.int32)
+        return pa.record_batch([*np.minimum(out, largest).T.astype(np.int32, order="C")], names=list(names))
 
-    parts = [*mapped(counted, text.pieces(corpus, _PIECE_BYTES, progress, "counting for the quality rules", own=True))]
-    table = np.concatenate([np.zeros((0, len(rule_kernels.COUNTERS)), np.int32), *parts])
-    return pa.table({name: np.ascontiguousarray(table[:, i]) for i, name in enumerate(rule_kernels.COUNTERS)})
+    schema = pa.schema([(name, pa.int32()) for name in names])
+    pieces = text.pieces(corpus, _PIECE_BYTES, progress, "counting for the quality rules", own=True)
+    return pa.Table.from_batches(mapped(counted, pieces), schema)
 
 
 class _Columns(dict[str, Floats]):

@@ -134,7 +134,8 @@ def test_the_difference_is_target_minus_corpus_a_byte():
     )
     ratios = np.zeros((2, unlike.BUCKETS))
     models = unlike._Likeness(first, [second, third], ratios)
-    difference, importance, sizes = unlike._scores(texts, np.array([1, 0, 0]), models)
+    scores = unlike._scores(texts, np.array([1, 0, 0]), models)
+    difference, importance, sizes = (column.to_numpy() for column in scores.columns)
     expected = (first.bits(texts) - np.where([True, False, False], third.bits(texts), second.bits(texts)))[:2] / [9, 10]
     assert difference[:2] == pytest.approx(expected) and np.isnan(difference[2])
     assert importance[:2].tolist() == [0, 0] and sizes.tolist() == [9, 10, 0]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -63,3 +64,32 @@ class Finding:
 def table_of(findings: Iterable[Finding]) -> pa.Table:
     """Findings as an Arrow table with the FINDINGS schema."""
     return pa.Table.from_pylist([asdict(f) for f in findings], schema=FINDINGS)
+
+
+def findings_table(finder: str | pa.Array, locus: pa.Array, redundancy: Any, reason: Any, **columns: Any) -> pa.Table:
+    """Columns as an Arrow table with the FINDINGS schema.
+
+    Args:
+        finder: Name of the technique; of all rows, or [n].
+        locus: string [n].
+        redundancy: [n], in [0, 1].
+        reason: [n].
+        columns: Others of FINDINGS, [n]: arrays of Arrow or numpy, or lists; None, as what is not named, is null.
+    """
+    count = len(locus)
+    given = {
+        "finder": pa.repeat(finder, count) if isinstance(finder, str) else finder,
+        "locus": locus,
+        "redundancy": redundancy,
+        "reason": reason,
+        **columns,
+    }
+
+    def column(field: pa.Field) -> pa.Array:
+        values = given.pop(field.name, None)
+        return pa.nulls(count, field.type) if values is None else pa.array(values, field.type)
+
+    table = pa.table([column(field) for field in FINDINGS], schema=FINDINGS)
+    if given:
+        raise AssertionError(f"{', '.join(given)}: no columns of FINDINGS")
+    return table

@@ -21,7 +21,7 @@ from excise.data.matches import chunked
 from excise.data.threads import Mapped, in_order
 from excise.data.unicode import is_spaceless, points
 from excise.errors import SettingError
-from excise.finding import FINDINGS
+from excise.finding import findings_table
 from excise.journal import Progress, silent
 
 _SLICE_BYTES = 1 << 22
@@ -248,27 +248,12 @@ def _best(parts: list[_Holding]) -> _Holding:
 def _told(corpus: Corpus, widths: Ints, best: _Holding) -> pa.Table:
     record, item, held, total = best
     share = held / total
-    named = np.union1d(record, item)
-    ids = text.records_at(corpus, named, ["id"])["id"]
-    partner = ids.take(pa.array(np.searchsorted(named, item)))
+    locus, partner = text.ids_at(corpus, record, item)
     told = zip(share.tolist(), widths[item].tolist(), held.tolist(), total.tolist(), partner.to_pylist(), strict=True)
     reasons = [
         f"holds {int(100 * s)} % of the evaluation item {name}: {h:,} of its {t:,} sequences of {w} words"
         for s, w, h, t, name in told
     ]
-    count = len(record)
-    return pa.table(
-        {
-            "finder": pa.repeat("contaminated", count),
-            "locus": ids.take(pa.array(np.searchsorted(named, record))),
-            "position": record,
-            "partner": partner,
-            "partner_position": item,
-            "redundancy": share,
-            "start": pa.nulls(count, pa.int64()),
-            "stop": pa.nulls(count, pa.int64()),
-            "reason": pa.array(reasons, pa.string()),
-            "value": pa.nulls(count, pa.string()),
-        },
-        schema=FINDINGS,
+    return findings_table(
+        "contaminated", locus, share, reasons, position=record, partner=partner, partner_position=item
     )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from excise.corpus import Corpus
 from excise.data import keep, text
 from excise.data.matches import EQUALITIES, SIMILAR, reason
-from excise.finding import FINDINGS
+from excise.finding import FINDINGS, findings_table
 from excise.ledger import DECISIONS
 
 #: What can be done about a finding. `note` only reports it.
@@ -148,18 +148,14 @@ def _shared(findings: pa.Table, rank: NDArray[np.int64], gone: NDArray[np.bool_]
     heads, first, counts = np.unique(verdict.partner, return_index=True, return_counts=True)
     of = np.searchsorted(heads, verdict.partner)
     sizes = np.concatenate([counts[of] + 1, counts + 1])
-    count = len(sizes)
-    columns = {
-        "finder": pa.array(np.concatenate([verdict.finder, verdict.finder[first]]), pa.string()),
-        "locus": pa.repeat("", count),
-        "position": np.concatenate([verdict.position, heads]),
-        "redundancy": 1 - 1 / sizes,
-        "reason": pa.array([f"one of {size:,} records that repeat each other" for size in sizes.tolist()], pa.string()),
-        "value": pa.array([repr(round(1 / size, 6)) for size in sizes.tolist()], pa.string()),
-    }
-    nothing = {f.name: pa.nulls(count, f.type) for f in FINDINGS if f.name not in columns}
-    whole = {**columns, **nothing}
-    return pa.table({name: whole[name] for name in FINDINGS.names}, schema=FINDINGS)
+    return findings_table(
+        pa.array(np.concatenate([verdict.finder, verdict.finder[first]]), pa.string()),
+        pa.repeat("", len(sizes)),
+        1 - 1 / sizes,
+        [f"one of {size:,} records that repeat each other" for size in sizes.tolist()],
+        position=np.concatenate([verdict.position, heads]),
+        value=[repr(round(1 / size, 6)) for size in sizes.tolist()],
+    )
 
 
 class _Teller:

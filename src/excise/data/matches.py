@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from excise.corpus import Corpus
 from excise.data import text
-from excise.finding import FINDINGS
+from excise.finding import findings_table
 
 #: Finders whose match is an equality, strictest first: each is contained in the next, and all are transitive.
 EQUALITIES = ("exact", "normalised")
@@ -57,24 +57,16 @@ def matches_table(
         partner: [n], of the records they repeat.
         redundancy: [n], similarities in [0, 1].
     """
-    named = np.union1d(position, partner)
-    ids = text.records_at(corpus, named, ["id"])["id"]
-    partners = ids.take(pa.array(np.searchsorted(named, partner)))
+    locus, partners = text.ids_at(corpus, position, partner)
     told = zip(redundancy.tolist(), partners.to_pylist(), strict=True)
-    return pa.table(
-        {
-            "finder": pa.array([finder] * len(position), pa.string()),
-            "locus": ids.take(pa.array(np.searchsorted(named, position))),
-            "position": position,
-            "partner": partners,
-            "partner_position": partner,
-            "redundancy": redundancy,
-            "start": pa.nulls(len(position), pa.int64()),
-            "stop": pa.nulls(len(position), pa.int64()),
-            "reason": pa.array([reason(finder, similarity, other) for similarity, other in told], pa.string()),
-            "value": pa.nulls(len(position), pa.string()),
-        },
-        schema=FINDINGS,
+    return findings_table(
+        finder,
+        locus,
+        redundancy,
+        [reason(finder, similarity, other) for similarity, other in told],
+        position=position,
+        partner=partners,
+        partner_position=partner,
     )
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from excise.corpus import Corpus
 from excise.data import text
-from excise.finding import FINDINGS
+from excise.finding import findings_table
 
 
 def beyond(value: NDArray[np.float64], limit: float, *, at_most: bool) -> NDArray[np.float64]:
@@ -58,22 +58,6 @@ def noisy_table(
         value: [n], what is suggested instead.
         span: Starts and stops [n], in code points.
     """
-    count = len(position)
-    named = np.unique(position)
-    ids = text.records_at(corpus, named, ["id"])["id"]
-    start, stop = span if span is not None else (pa.nulls(count, pa.int64()), pa.nulls(count, pa.int64()))
-    return pa.table(
-        {
-            "finder": pa.repeat(finder, count),
-            "locus": ids.take(pa.array(np.searchsorted(named, position))),
-            "position": position,
-            "partner": pa.nulls(count, pa.string()),
-            "partner_position": pa.nulls(count, pa.int64()),
-            "redundancy": redundancy,
-            "start": start,
-            "stop": stop,
-            "reason": pa.array(reason, pa.string()),
-            "value": pa.nulls(count, pa.string()) if value is None else pa.array(value, pa.string()),
-        },
-        schema=FINDINGS,
-    )
+    (locus,) = text.ids_at(corpus, position)
+    start, stop = (None, None) if span is None else span
+    return findings_table(finder, locus, redundancy, reason, position=position, start=start, stop=stop, value=value)

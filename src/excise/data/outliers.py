@@ -12,13 +12,14 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from excise.corpus import Corpus
 from excise.data import oddness, text
 from excise.data.oddness import Floats, Rows, Scale
 from excise.errors import InputError, SettingError
-from excise.finding import FINDINGS
+from excise.finding import findings_table
 from excise.journal import Progress, silent
 
 #: Features that a reason names.
@@ -192,28 +193,19 @@ def judge(measured: pa.Table, corpus: Corpus, settings: OutliersSettings) -> Ite
     if not len(chosen):
         return
     less = np.searchsorted(np.sort(odd[judged]), odd[chosen]) / len(judged)
-    rows = measured.take(pa.array(chosen)).to_pylist()
-    position = chosen + corpus.first_own
-    partner = [row["nearest"] for row in rows]
-    named = np.union1d(position, np.array([p for p in partner if p is not None], np.int64))
-    ids = dict(zip(named.tolist(), text.records_at(corpus, named, ["id"])["id"].to_pylist(), strict=True))
-    partners = [None if p is None else ids[p] for p in partner]
-    yield pa.table(
-        {
-            "finder": pa.repeat("outliers", len(chosen)),
-            "locus": pa.array([ids[p] for p in position.tolist()], pa.string()),
-            "position": position,
-            "partner": pa.array(partners, pa.string()),
-            "partner_position": pa.array(partner, pa.int64()),
-            "redundancy": less,
-            "start": pa.nulls(len(chosen), pa.int64()),
-            "stop": pa.nulls(len(chosen), pa.int64()),
-            "reason": pa.array(
-                [reason(*told) for told in zip(less.tolist(), rows, partners, strict=True)], pa.string()
-            ),
-            "value": pa.nulls(len(chosen), pa.string()),
-        },
-        schema=FINDINGS,
+    some = measured.take(pa.array(chosen))
+    position, nearest = chosen + corpus.first_own, some["nearest"].combine_chunks()
+    locus, ids = text.ids_at(corpus, position, nearest.fill_null(position[0]).to_numpy())
+    partner = pc.if_else(nearest.is_valid(), ids, None)
+    told = zip(less.tolist(), some.to_pylist(), partner.to_pylist(), strict=True)
+    yield findings_table(
+        "outliers",
+        locus,
+        less,
+        [reason(*one) for one in told],
+        position=position,
+        partner=partner,
+        partner_position=nearest,
     )
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from excise.corpus import Corpus
 from excise.data import text
-from excise.finding import FINDINGS
+from excise.finding import findings_table
 
 Ints = NDArray[np.int64]
 
@@ -27,24 +27,17 @@ def spans_table(
         stop: [n], one past the last.
         told: [n], why, with {} where the partner's id belongs.
     """
-    named = np.union1d(position, partner)
-    ids = text.records_at(corpus, named, ["id"])["id"]
-    partners = ids.take(pa.array(np.searchsorted(named, partner)))
-    reasons = [why.format(other) for why, other in zip(told, partners.to_pylist(), strict=True)]
-    return pa.table(
-        {
-            "finder": pa.array([finder] * len(position), pa.string()),
-            "locus": ids.take(pa.array(np.searchsorted(named, position))),
-            "position": position,
-            "partner": partners,
-            "partner_position": partner,
-            "redundancy": np.ones(len(position)),
-            "start": start,
-            "stop": stop,
-            "reason": pa.array(reasons, pa.string()),
-            "value": pa.nulls(len(position), pa.string()),
-        },
-        schema=FINDINGS,
+    locus, partners = text.ids_at(corpus, position, partner)
+    return findings_table(
+        finder,
+        locus,
+        np.ones(len(position)),
+        [why.format(other) for why, other in zip(told, partners.to_pylist(), strict=True)],
+        position=position,
+        partner=partners,
+        partner_position=partner,
+        start=start,
+        stop=stop,
     )
 
 

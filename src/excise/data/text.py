@@ -141,3 +141,10 @@ def records_at(corpus: Corpus, positions: Ints, columns: Sequence[str]) -> dict[
             if at == len(positions) or corpus.source_of(int(positions[at])) != source:
                 break
     return {name: pa.concat_arrays(arrays) if arrays else pa.array([], pa.string()) for name, arrays in parts.items()}
+
+
+def ids_at(corpus: Corpus, *positions: Ints) -> list[pa.Array]:
+    """The ids of the records at some lists of positions in any order, an array a list."""
+    named = np.unique(np.concatenate(positions))
+    ids = records_at(corpus, named, ["id"])["id"]
+    return [ids.take(pa.array(np.searchsorted(named, some))) for some in positions]

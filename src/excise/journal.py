@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -88,6 +89,8 @@ class Journal:
             raise
         try:
             self._take_lock()
+            for killed in self.folder.rglob(".*.aside"):
+                killed.unlink()
             self._done = self._recorded()
             self._append({"event": "resume" if self._done else "start", "fingerprint": self._fingerprint})
         except BaseException:
@@ -263,15 +266,25 @@ def _short(value: Any) -> str:
 
 
 @contextlib.contextmanager
-def written_aside(path: Path, verify: Callable[[Path], None] | None = None) -> Iterator[IO[bytes]]:
-    """A binary file that appears under its name only when it is complete, flushed to disk and verified."""
+def written_aside(
+    path: Path, verify: Callable[[Path], None] | None = None, *, durable: bool = True
+) -> Iterator[IO[bytes]]:
+    """A binary file that appears under its name only when it is complete and verified.
+
+    Args:
+        path: Its name; runs that share a folder may write the same one, each aside by itself.
+        verify: Raises where the file is not what it should be.
+        durable: Whether it is flushed to disk first, and so is whole after a power cut as well. Files of `Journal.work`
+            need not be: a killed process loses nothing that it wrote, and a run that goes on looks at their sizes.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".aside")
+    aside = path.with_name(f".{os.getpid()}.{secrets.token_hex(4)}.aside")  # its own name would make it too long
     try:
         with aside.open("wb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         if verify is not None:
             verify(aside)
         aside.replace(path)

@@ -200,6 +200,41 @@ def test_written_aside_verifies_first(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_two_runs_write_one_name_each_aside_by_itself(tmp_path):
+    path = tmp_path / ("n" * 255)  # no name is too long for it
+    with written_aside(path) as one:
+        one.write(b"one")
+        with written_aside(path) as other:
+            other.write(b"other one")
+        assert path.read_bytes() == b"other one"
+    assert path.read_bytes() == b"one"
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_only_durable_files_are_flushed_to_disk(tmp_path, monkeypatch):
+    flushed = []
+    monkeypatch.setattr("os.fsync", flushed.append)
+    for durable in (False, True):
+        with written_aside(tmp_path / "file", durable=durable) as file:
+            file.write(b"x")
+        assert len(flushed) == durable
+
+
+def test_what_a_killed_run_had_begun_is_gone(tmp_path, monkeypatch):
+    def work():
+        with written_aside(journal.folder / "data" / "a") as file:
+            file.write(b"half")
+            raise SystemExit
+
+    with Journal(tmp_path / "out", {"x": 1}, "ledger") as journal, monkeypatch.context() as killed:
+        killed.setattr("pathlib.Path.unlink", lambda path, missing_ok: None)
+        with pytest.raises(SystemExit):
+            journal.step("a", work)
+        assert len(list((journal.folder / "data").iterdir())) == 1
+    with Journal(tmp_path / "out", {"x": 1}, "ledger") as journal:
+        assert list((journal.folder / "data").iterdir()) == []
+
+
 def test_fingerprint_knows_names_and_bytes(tmp_path):
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "a").write_text("1")

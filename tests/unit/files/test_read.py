@@ -4,7 +4,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from excise.adapters.files import open_corpus
+from excise.adapters.files import containers, open_corpus
+from excise.adapters.files.find import find
+from excise.adapters.files.layouts import Fields
+from excise.adapters.files.read import read
 from excise.errors import InputError, SettingError
 from excise.journal import Journal
 
@@ -209,3 +212,20 @@ def test_a_journal_goes_on_where_it_stopped(tmp_path):
         with Journal(tmp_path / "out", {}, "ledger") as journal:
             open_corpus(path, journal.work, journal=journal)
             assert journal.skipped == expected
+
+
+def test_reading_flushes_nothing_to_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.fsync", lambda handle: pytest.fail("a view is made again where it is lost"))
+    path = written(tmp_path, "a.jsonl", b'{"text": "a", "n": 1}\nbad\n{"text": "b", "n": 2}\n')
+    found = read(find(path), tmp_path / "views", Fields(features=("n",)), corrupt="reject")
+    assert found.rejects_of(0)["line"].to_pylist() == [2]
+
+
+def test_bad_records_of_many_blocks_are_told_in_order(tmp_path, monkeypatch):
+    monkeypatch.setattr(containers, "CHUNK", 20)
+    data = b"".join(b'{"text": "%d"}\n%s' % (i, b"bad\n" * (i % 3)) for i in range(30))
+    found = read(find(written(tmp_path, "a.jsonl", data)), tmp_path / "views", Fields(), corrupt="reject")
+    bad = [i for i, line in enumerate(data.splitlines()) if line == b"bad"]
+    assert found.rejects_of(0)["row"].to_pylist() == bad
+    assert found.rejects_of(0)["line"].to_pylist() == [i + 1 for i in bad]
+    assert found.corpus.sources[0].records == 30

@@ -210,7 +210,7 @@ def read(
 
 
 def _gather(parts: Sequence[tuple[Path, int, Sequence[str], str]], path: Path) -> None:
-    with written_aside(path) as file:
+    with written_aside(path, durable=False) as file:
         features.gather(parts, file)
 
 
@@ -227,10 +227,13 @@ def _read_one(
         found = parsed(one, fields, _hashed(one, on_disk, content))
     written, name = _Written(one, corrupt), ""
     with contextlib.ExitStack() as stack:
-        table = FeatureFile(stack.enter_context(written_aside(numbers[0]))) if numbers else None
-        sink = stack.enter_context(pa.ipc.new_file(stack.enter_context(written_aside(view)), BATCH))
+        table = FeatureFile(stack.enter_context(written_aside(numbers[0], durable=False))) if numbers else None
+        sink, bad = (
+            stack.enter_context(pa.ipc.new_file(stack.enter_context(written_aside(path, durable=False)), schema))
+            for path, schema in ((view, BATCH), (rejects, REJECTS))
+        )
         for block, columns, layout in found:
-            written.add(block, columns, layout, sink)
+            written.add(block, columns, layout, sink, bad)
             if table is not None and columns.numbers is not None:
                 table.add(columns.numbers, features.names_of(layout.numbers))
             name = layout.view.name
@@ -239,8 +242,6 @@ def _read_one(
     if not columns_of and on_disk.hexdigest() != one.fingerprint:
         raise InputError("the file was changed while it was being read; run the command again", one.shown)
     written.check()
-    with written_aside(rejects) as file, pa.ipc.new_file(file, REJECTS) as sink:
-        sink.write_table(pa.Table.from_pylist(written.rejects, schema=REJECTS))
     source = Source(
         one.name, str(one.path), one.format, one.compression, one.size_bytes, one.fingerprint, written.count, name
     )
@@ -287,12 +288,12 @@ class _Written:
         self._one, self._stop = one, corrupt == "stop"
         self._row = self.count = self.blank = 0
         self.fixed = ""
-        self.rejects: list[dict[str, Any]] = []
         self._unseen: set[str] | None = None
 
-    def add(self, block: Block, columns: Columns, layout: Layout, sink: Any) -> None:
-        """Write one block's records and note its bad ones."""
+    def add(self, block: Block, columns: Columns, layout: Layout, sink: Any, bad: Any) -> None:
+        """Write one block's records to one file and its bad ones to another."""
         keep = np.ones(len(block.starts), bool)
+        rejects: list[dict[str, Any]] = []
         lines = block.lines_of([index for index, _ in columns.bad[: 1 if self._stop else None]])
         for line, (index, reason) in zip(lines, columns.bad, strict=False):
             if self._stop:
@@ -301,7 +302,9 @@ class _Written:
                 )
             keep[index] = False
             place = {"start": block.at + int(block.starts[index]), "stop": block.at + int(block.stops[index])}
-            self.rejects.append({"row": self._row + index, **place, "line": line, "reason": reason})
+            rejects.append({"row": self._row + index, **place, "line": line, "reason": reason})
+        if rejects:
+            bad.write_batch(pa.RecordBatch.from_pylist(rejects, schema=REJECTS))
         rows = np.arange(self._row, self._row + len(keep), dtype=np.int64)[keep]
         if len(rows):
             ids = columns.ids if columns.ids is not None else numbered(self._one.name, rows)
@@ -338,7 +341,8 @@ def _refuse_doubles(corpus: Corpus, field: str) -> None:
     ids = pa.chunked_array([batch["id"] for batch in corpus.batches()], pa.string())
     if pc.count_distinct(ids).as_py() == len(ids):
         return
-    double = next(entry["values"] for entry in pc.value_counts(ids).to_pylist() if entry["counts"] > 1)
+    counted = pc.value_counts(ids)
+    double = counted.field("values").filter(pc.greater(counted.field("counts"), 1))[0].as_py()
     places = [
         f"{source.name}:{_line_at(source, row['start']) if row['start'] >= 0 else row['row'] + 1}"
         for index, source in enumerate(corpus.sources)

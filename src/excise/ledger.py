@@ -269,14 +269,49 @@ def grouped(table: pa.Table) -> dict[str, pa.Table]:
 
 def cuts_in(path: Path, source: str) -> Iterator[Cut]:
     """The cuts of one source out of a removed.parquet; row groups of other sources are not read."""
-    with _reading(path), pq.ParquetFile(path) as file:
-        for group in range(file.num_row_groups):
-            bounds = file.metadata.row_group(group).column(0).statistics
-            if bounds is not None and bounds.has_min_max and not bounds.min <= source <= bounds.max:
-                continue
-            table = file.read_row_group(group)
-            for row in table.filter(pc.equal(table["source"], source)).to_pylist():
+    with _reading(path):
+        status = path.stat()
+        file = _cut_file(path, (status.st_ino, status.st_size, status.st_mtime_ns))
+        for group in file.groups_of(source):
+            for row in file.read(group).get(source, CUTS.empty_table()).to_pylist():
                 yield Cut(row["start"], row["original"], row["replacement"])
+
+
+@functools.lru_cache(maxsize=1)
+def _cut_file(path: Path, version: tuple[int, ...]) -> _CutFile:
+    """The file as it is now; sources are asked for one after another, and its footer is long."""
+    return _CutFile(path)
+
+
+class _CutFile:
+    """A removed.parquet whose footer is read once, and a row group of many small sources once for all of them."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._footer = pq.read_metadata(path)
+        self._bounds = [_bounds(self._footer.row_group(group)) for group in range(self._footer.num_row_groups)]
+        self._last: tuple[int, dict[str, pa.Table]] = (-1, {})
+
+    def groups_of(self, source: str) -> list[int]:
+        """Row groups that may hold cuts of a source."""
+        return [
+            group for group, bounds in enumerate(self._bounds) if bounds is None or bounds[0] <= source <= bounds[1]
+        ]
+
+    def read(self, group: int) -> dict[str, pa.Table]:
+        """Cuts of one row group by source."""
+        last, found = self._last
+        if last != group:
+            with pq.ParquetFile(self._path, metadata=self._footer) as file:
+                found = grouped(file.read_row_group(group))
+            self._last = (group, found) if len(found) > 1 else (-1, {})
+        return found
+
+
+def _bounds(group: pq.RowGroupMetaData) -> tuple[str, str] | None:
+    """First and last source of a row group, where it tells."""
+    told = group.column(0).statistics
+    return (told.min, told.max) if told is not None and told.has_min_max else None
 
 
 def write_decisions(decisions: pa.Table, file: IO[bytes]) -> None:

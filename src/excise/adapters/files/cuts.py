@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -59,31 +59,42 @@ def collect(reading: Reading, changes: Mapping[str, Changes | Int64s], path: Pat
         written_aside(path) as file,
         pq.ParquetWriter(file, CUTS, compression="zstd", use_dictionary=["source", "finder"]) as writer,
     ):
+        groups = _Groups(writer)
         for index, source in enumerate(reading.corpus.sources):
             done = Changes.of(changes.get(source.name, Changes.none()))
             if not len(done) or source.format in columnar.FORMATS:
                 continue
-            group: list[SourceCut] = []
-            size = total = 0
             with unchanged(source):
-                for cut in cuts_of(reading, index, done):
-                    group.append(cut)
-                    size += len(cut.original) + len(cut.replacement)
-                    total += len(cut.original) - len(cut.replacement)
-                    if size >= _GROUP_BYTES or len(group) >= _GROUP_CUTS:
-                        writer.write_table(_table(source.name, group))
-                        group, size = [], 0
-            if group:
-                writer.write_table(_table(source.name, group))
-            sizes[source.name] = total
+                sizes[source.name] = groups.add(source.name, cuts_of(reading, index, done))
+        groups.flush()
     return sizes
 
 
-def _table(name: str, cuts: list[SourceCut]) -> pa.Table:
-    rows, starts, originals, replacements, finders = zip(*cuts, strict=True)
-    columns = [pa.repeat(name, len(cuts)), pa.array(rows), pa.array(starts)]
-    columns += [pa.array(side, pa.large_binary()) for side in (originals, replacements)]
-    return pa.table([*columns, pa.array(finders, pa.string())], schema=CUTS)
+class _Groups:
+    """Cuts gathered into row groups; one spans many small sources, so that there are few to look through."""
+
+    def __init__(self, writer: pq.ParquetWriter) -> None:
+        self._writer = writer
+        self._held: list[tuple[Any, ...]] = []
+        self._size = 0
+
+    def add(self, name: str, cuts: Iterable[SourceCut]) -> int:
+        """Write the cuts of a source; by how many bytes it becomes smaller."""
+        total = 0
+        for cut in cuts:
+            self._held.append((name, *cut))
+            self._size += len(cut.original) + len(cut.replacement)
+            total += len(cut.original) - len(cut.replacement)
+            if self._size >= _GROUP_BYTES or len(self._held) >= _GROUP_CUTS:
+                self.flush()
+        return total
+
+    def flush(self) -> None:
+        """Write what is held."""
+        if self._held:
+            columns = zip(zip(*self._held, strict=True), CUTS.types, strict=True)
+            self._writer.write_table(pa.table([pa.array(column, kind) for column, kind in columns], schema=CUTS))
+        self._held, self._size = [], 0
 
 
 @contextlib.contextmanager

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from excise.adapters.files import extract
 from excise.adapters.files.changes import Inside, Int64s, Piece, applied
@@ -103,9 +102,13 @@ class Proof:
 
 def _views(reading: Reading, index: int, rows: Int64s) -> Iterator[tuple[int, str, str | None]]:
     """(row, text view, label) of some rows of a source."""
-    wanted = pa.array(rows)
     for batch in reading.corpus.batches_of(index):
-        part = batch.select(["row", "text", "label"]).filter(pc.is_in(batch["row"], wanted))
+        here = batch["row"].to_numpy()  # both ascend
+        if not len(here):
+            continue
+        low, high = np.searchsorted(rows, [here[0], here[-1] + 1])
+        places = np.searchsorted(here, rows[low:high])
+        part = batch.select(["row", "text", "label"]).take(pa.array(places))
         for start in range(0, part.num_rows, 1024):
             for record in part.slice(start, 1024).to_pylist():
                 yield record["row"], record["text"], record["label"]

@@ -59,14 +59,14 @@ class Form:
     Attributes:
         spot: (record, layout, field) to where the field's text stands; None where the record lacks it.
         spelled: (new text, old spot, record, layout) to the bytes of a value written anew.
-        escaped: (text, mode, record) to the bytes that stand for it inside a value.
+        escaped: (text, mode, whether the record is all ASCII) to the bytes that stand for it inside a value.
         fitting: (value, layout) to the value as far as the format can hold it.
         added: (record, field, text) to where a field that the record lacks is put, and the bytes.
     """
 
     spot: Callable[[bytes, Layout, str], Spot | None]
     spelled: Callable[[str, Spot, bytes, Layout], bytes]
-    escaped: Callable[[str, int, bytes], bytes]
+    escaped: Callable[[str, int, bool], bytes]
     fitting: Callable[[str, Layout], str]
     added: Callable[[bytes, str, str], tuple[int, bytes]]
 
@@ -120,13 +120,14 @@ def _in_field(raw: bytes, spot: Spot | None, found: Sequence[Piece], layout: Lay
     wanted = np.array([side for piece in found for side in (piece.start, piece.stop)], np.int64)
     ends = np.empty_like(wanted)
     field_scan.places(np.frombuffer(raw, np.uint8), spot.start, spot.stop, spot.mode, wanted, ends)
+    plain = raw.isascii()  # once: a long record may have many edits
     cuts, at = [], 0
     for piece, first, last in zip(found, ends[::2].tolist(), ends[1::2].tolist(), strict=True):
         start = max(at, first)
         joins = spot.mode == ESCAPED and not piece.value and _halves_meet(raw, start, last)
         stop = last + 6 if joins else last
         if start < stop:
-            cuts.append(RecordCut(start, raw[start:stop], form.escaped(piece.value, spot.mode, raw), piece.finder))
+            cuts.append(RecordCut(start, raw[start:stop], form.escaped(piece.value, spot.mode, plain), piece.finder))
             at = stop
     if spot.mode == PLAIN:
         text = raw[spot.start : spot.stop].decode()
@@ -154,7 +155,7 @@ def _relabelled(raw: bytes, label: tuple[str, str], layout: Layout, form: Form) 
         at, more = form.added(raw, field, value)
         return RecordCut(at, b"", more, label[1])
     if spot.mode in {ESCAPED, DOUBLED}:
-        old, new = raw[spot.start : spot.stop], form.escaped(value, spot.mode, raw)
+        old, new = raw[spot.start : spot.stop], form.escaped(value, spot.mode, raw.isascii())
     else:
         old, new = raw[spot.start : spot.stop], form.spelled(value, spot, raw, layout)
     return RecordCut(spot.start, old, new, label[1])
@@ -211,12 +212,12 @@ def _json_value(text: str, spot: Spot, raw: bytes, layout: Layout) -> bytes:
     """A value that was no string: a number or a truth value stays one where the new text is one."""
     if _NUMBER.fullmatch(text) or (text in {"true", "false"} and raw[spot.start : spot.start + 1] in {b"t", b"f"}):
         return text.encode()
-    return b'"' + _json_escaped(text, ESCAPED, raw) + b'"'
+    return b'"' + _json_escaped(text, ESCAPED, raw.isascii()) + b'"'
 
 
-def _json_escaped(text: str, mode: int, raw: bytes) -> bytes:
+def _json_escaped(text: str, mode: int, ascii_only: bool) -> bytes:
     """As json writes it; in a record that is all ASCII the rest is escaped as well."""
-    return _dumped(text, raw.isascii())[1:-1]
+    return _dumped(text, ascii_only)[1:-1]
 
 
 @functools.lru_cache(maxsize=1024)
@@ -261,7 +262,7 @@ def _cell_anew(text: str, spot: Spot, raw: bytes, layout: Layout) -> bytes:
     return text.encode()
 
 
-def _cell_escaped(text: str, mode: int, raw: bytes) -> bytes:
+def _cell_escaped(text: str, mode: int, ascii_only: bool) -> bytes:
     return (text.replace('"', '""') if mode == DOUBLED else text).encode()
 
 
@@ -290,7 +291,7 @@ _ROWS = Form(_in_row, _cell_anew, _cell_escaped, _cell_fitting, _cell_added)
 _LINES = Form(
     _in_line,
     _line_anew,
-    lambda text, mode, raw: text.encode(),
+    lambda text, mode, ascii_only: text.encode(),
     lambda value, layout: re.sub("[\0\r\n]", " ", value),
     _cell_added,
 )

@@ -17,7 +17,7 @@ from excise.data.threads import Mapped, in_order
 
 #: Text compared at once by a core; its shingle sets take about four times as much. Less where there is little, so that
 #: no core has nothing to do.
-_COMPARE_BYTES, _COMPARE_BYTES_LEAST, _CHUNKS = 1 << 24, 1 << 19, 16
+_COMPARE_BYTES, _COMPARE_BYTES_LEAST, _CHUNKS = 1 << 23, 1 << 19, 16
 #: Blocks of half as much with which one is compared, where more than that stay in one bucket.
 _BLOCKS = 32
 _TABLE_ROWS = 1 << 16
@@ -25,6 +25,8 @@ _TABLE_ROWS = 1 << 16
 #: Signatures are compared all with all in buckets of at most so many records, and where so many bins are filled.
 _ALL_PAIRS, _FULL = 1000, 100
 
+#: Of more keys, those with the same upper four bits are sorted by themselves.
+_SORTED_AT_ONCE, _TOP_BITS = 1 << 20, np.uint64(60)
 _GOLDEN, _NEVER = np.uint64(0x9E3779B97F4A7C15), np.uint64(0)
 
 Ints = NDArray[np.int64]
@@ -47,7 +49,7 @@ def _matched(opened: Opened, first_own: int, threshold: float, item: tuple[Ints,
 
 
 def bucketed(
-    keys: NDArray[np.uint64], alive: NDArray[np.bool_], fresh: NDArray[np.bool_]
+    keys: NDArray[np.uint64], alive: NDArray[np.bool_], fresh: NDArray[np.bool_], order: Ints
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Live nodes that share their key with another, where one of them is fresh.
 
@@ -55,36 +57,44 @@ def bucketed(
         keys: uint64 [nodes], of one band.
         alive: bool [nodes].
         fresh: bool [nodes]: those not yet compared with the others that are alive.
+        order: int64 [nodes], the less the better; no two the same.
 
     Returns:
-        Nodes by (key, rank), and where each bucket starts [buckets + 1].
+        Nodes by (key, order), and where each bucket starts [buckets + 1].
+
+    Cost: 50 bytes of memory a node, where there are many 4.
     """
-    live = np.flatnonzero(alive)
-    order = np.argsort(keys[live])
-    ordered = keys[live[order]]
-    same = ordered[1:] == ordered[:-1]
-    paired = np.zeros(len(live), np.bool_)
-    paired[1:] |= same
-    paired[:-1] |= same
-    members, labels = live[order[paired]], ordered[paired]
-    order = np.lexsort((members, labels))
-    members, labels = members[order], labels[order]
-    starts = np.flatnonzero(np.append(True, labels[1:] != labels[:-1])) if len(labels) else np.zeros(0, np.int64)
-    wanted = np.logical_or.reduceat(fresh[members], starts) if len(labels) else np.zeros(0, np.bool_)
-    lengths = np.diff(np.append(starts, len(members)))
-    return members[np.repeat(wanted, lengths)], np.insert(np.cumsum(lengths[wanted]), 0, 0)
+    members, lengths = [np.zeros(0, np.int64)], [np.zeros(1, np.int64)]
+    bits = 4 if len(keys) > _SORTED_AT_ONCE else 0
+    for part in range(1 << bits):
+        live = np.flatnonzero(alive & (keys >> _TOP_BITS == part) if bits else alive)
+        by_key = live[np.argsort(keys[live])]
+        ordered = keys[by_key]
+        same = ordered[1:] == ordered[:-1]
+        paired = np.append(False, same) | np.append(same, False) if len(live) else np.zeros(0, np.bool_)
+        nodes, labels = by_key[paired], ordered[paired]
+        if len(nodes) == 0:
+            continue
+        by_order = np.lexsort((order[nodes], labels))
+        nodes, labels = nodes[by_order], labels[by_order]
+        starts = np.flatnonzero(np.append(True, labels[1:] != labels[:-1]))
+        wanted = np.logical_or.reduceat(fresh[nodes], starts)
+        counts = np.diff(np.append(starts, len(nodes)))
+        members.append(nodes[np.repeat(wanted, counts)])
+        lengths.append(counts[wanted])
+    return np.concatenate(members), np.cumsum(np.concatenate(lengths))
 
 
-def adopted(orphans: Ints, heads: Ints) -> tuple[Ints, Ints]:
+def adopted(orphans: Ints, heads: Ints, order: Ints) -> tuple[Ints, Ints]:
     """Nodes under those for which their absorbers went, which they mostly match too; returns as `bucketed`."""
-    order = np.lexsort((orphans, heads))
-    heads, orphans = heads[order], orphans[order]
+    by_head = np.lexsort((order[orphans], heads))
+    heads, orphans = heads[by_head], orphans[by_head]
     starts = np.flatnonzero(np.append(True, heads[1:] != heads[:-1]))[: len(heads)]
     return np.insert(orphans, starts, heads[starts]), np.append(starts, len(heads)) + np.arange(len(starts) + 1)
 
 
 def likely(
-    rough: NDArray[np.uint8], rows: Ints, members: Ints, bounds: Ints, threshold: float
+    rough: NDArray[np.uint8], members: Ints, bounds: Ints, threshold: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Those members whose signature says that another one of their bucket may match them.
 
@@ -92,8 +102,7 @@ def likely(
     deviation of at most sqrt(k t (1 - t)); a pair five of them below is not read: one match in 3 million is lost.
 
     Args:
-        rough: uint8 [records, BINS + 1], as of `minhash.Bands`.
-        rows: int64 [members], their rows in `rough`.
+        rough: uint8 [nodes, BINS + 1], as of `minhash.Bands`.
         members: As of `bucketed`.
         bounds: As of `bucketed`.
         threshold: Least Jaccard similarity of a match.
@@ -105,7 +114,7 @@ def likely(
 
     least = minhash.BINS * (threshold - 5 * math.sqrt(threshold * (1 - threshold) / _FULL))
     keep = np.empty(len(members), np.bool_)
-    set_kernels.likely(rough, rows, bounds, _ALL_PAIRS, _FULL, math.ceil(least), keep)
+    set_kernels.likely(rough, members, bounds, _ALL_PAIRS, _FULL, math.ceil(least), keep)
     ends = np.append(0, np.cumsum(keep))[bounds]
     return members[keep], np.unique(ends)
 
@@ -141,17 +150,18 @@ def _spread(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 class Nodes:
-    """The records compared, numbered from the best rank down, and their verified matches so far.
+    """The records compared, and their verified matches so far.
 
     Attributes:
         ended: How many searches were ended because too many records were too much alike.
     """
 
     def __init__(
-        self, corpus: Corpus, positions: Ints, sizes: Ints, threshold: float, mapped: Mapped = in_order
+        self, corpus: Corpus, positions: Ints, sizes: Ints, order: Ints, threshold: float, mapped: Mapped = in_order
     ) -> None:
         self.ended = 0
-        self._corpus, self._positions, self._sizes, self._mapped = corpus, positions, sizes, mapped
+        self._corpus, self._mapped = corpus, mapped
+        self._positions, self._sizes, self._order = positions, sizes, order
         self._match = functools.partial(_matched, Opened(corpus), corpus.first_own, threshold)
         self._worse: list[Ints] = [np.zeros(0, np.int64)]
         self._better: list[Ints] = [np.zeros(0, np.int64)]
@@ -225,7 +235,7 @@ class Nodes:
 
         anchors = np.full(len(self._positions), -1)
         worse, better = np.concatenate(self._worse), np.concatenate(self._better)
-        order = np.lexsort((better, worse))
+        order = np.lexsort((self._order[better], self._order[worse]))
         set_kernels.anchor(worse[order], better[order], anchors)
         return anchors
 
@@ -247,10 +257,10 @@ class Nodes:
         return heads
 
     def findings(self) -> Iterator[pa.Table]:
-        """All matches as FINDINGS, by (worse, better); each once."""
+        """All matches as FINDINGS, by (worse, better) from the best down; each once."""
         worse, better = np.concatenate(self._worse), np.concatenate(self._better)
         redundancy = np.concatenate(self._redundancy)
-        order = np.lexsort((better, worse))
+        order = np.lexsort((self._order[better], self._order[worse]))
         again = np.zeros(len(order), np.bool_)
         again[1:] = (np.diff(worse[order]) == 0) & (np.diff(better[order]) == 0)
         order = order[~again]

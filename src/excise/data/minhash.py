@@ -9,6 +9,7 @@ import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +21,8 @@ from excise.data.sketches import Sketch
 from excise.data.threads import Mapped, in_order
 from excise.data.unicode import points
 from excise.journal import Progress, silent
+
+Number = TypeVar("Number", np.uint8, np.int64, np.uint64)
 
 #: Tokens a shingle; a text with fewer is one shingle.
 SHINGLE = 5
@@ -56,8 +59,8 @@ class Bands:
     """Where the band keys are.
 
     Attributes:
-        positions: int64 [n], ascending: the records that have tokens and were not skipped.
-        sizes: int64 [n]: bytes of their texts.
+        positions: int64 [n], ascending, memory-mapped: the records that have tokens and were not skipped.
+        sizes: int64 [n], memory-mapped: bytes of their texts.
         files: One a band: uint64 [n] keys in the order of `positions`.
         rough: uint8 [n, BINS + 1], memory-mapped: the lowest byte of each value, and the number of filled bins.
     """
@@ -68,8 +71,8 @@ class Bands:
     rough: NDArray[np.uint8]
 
     def keys(self, band: int) -> NDArray[np.uint64]:
-        """The keys of one band, uint64 [n]."""
-        return np.fromfile(self.files[band], np.uint64)
+        """The keys of one band, uint64 [n], memory-mapped."""
+        return _mapped(self.files[band], np.uint64)
 
 
 def signatures(texts: pa.Array) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
@@ -117,16 +120,13 @@ def spill(
         mapped: Engine.
         progress: Told the records done.
 
-    Cost: 16 bytes of memory and 8 * bands + BINS + 1 bytes of disk a record, beside a few slices of text; kept
-        signatures 488 bytes of disk a record.
+    Cost: 8 * bands + BINS + 17 bytes of disk a record, and memory for a few slices of text; kept signatures 488 bytes
+        of disk a record.
     """
-    rough = folder / "rough.u8"
     files = tuple(folder / f"band-{band:03d}.u64" for band in range(shape[0]))
-    positions: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
-    sizes: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
+    others = {name: folder / name for name in ("positions.i64", "sizes.i64", "rough.u8")}
     with contextlib.ExitStack() as stack:
-        streams = [stack.enter_context(path.open("wb")) for path in files]
-        bytes_of_values = stack.enter_context(rough.open("wb"))
+        streams = [stack.enter_context(path.open("wb")) for path in (*files, *others.values())]
         for index in range(len(corpus.sources)):
             at = corpus.first_position(index)
             for part in _parts(corpus.part(index), index, shape, sketch, mapped, progress):
@@ -135,18 +135,22 @@ def spill(
                 chosen = part.rough[:, BINS] > 0
                 if skip is not None:
                     chosen &= ~skip[here]
-                positions.append(here.start + np.flatnonzero(chosen))
-                sizes.append(part.sizes[chosen])
                 keys = part.keys if group is None else part.keys + group[here].astype(np.uint64) * _SPREAD
-                for stream, column in zip(streams, keys, strict=True):
-                    stream.write(column[chosen].data)
-                bytes_of_values.write(part.rough[chosen].data)
-    found = np.concatenate(positions)
-    shape_of_rough = (len(found), BINS + 1)
-    mapped_rough = (
-        np.memmap(rough, np.uint8, "r", shape=shape_of_rough) if len(found) else np.zeros((0, BINS + 1), np.uint8)
+                columns = [column[chosen] for column in keys]
+                columns += [here.start + np.flatnonzero(chosen), part.sizes[chosen], part.rough[chosen]]
+                for stream, column in zip(streams, columns, strict=True):
+                    stream.write(column.data)
+    return Bands(
+        _mapped(others["positions.i64"], np.int64),
+        _mapped(others["sizes.i64"], np.int64),
+        files,
+        _mapped(others["rough.u8"], np.uint8).reshape(-1, BINS + 1),
     )
-    return Bands(found, np.concatenate(sizes), files, mapped_rough)
+
+
+def _mapped(path: Path, kind: type[Number]) -> NDArray[Number]:
+    """A file of numbers; nothing to map where it is empty."""
+    return np.memmap(path, kind, "r") if path.stat().st_size else np.zeros(0, kind)
 
 
 @dataclass(frozen=True)

@@ -83,33 +83,32 @@ def find(
         FINDINGS of finder 'near': the locus is the worse ranked record, the redundancy the true Jaccard similarity of
         the shingle sets. Of two records that stay, none was found to match the other.
 
-    Cost: about 60 bytes of memory and 313 bytes of disk a record. Records are read again where others share a band with
+    Cost: about 50 bytes of memory and 330 bytes of disk a record. Records are read again where others share a band with
         them and a signature that may match: once for each new group of such.
     """
-    rank = np.arange(len(corpus)) if rank is None else rank
     with tempfile.TemporaryDirectory(prefix="near-", dir=folder) as spilled:
         shape = minhash.shape_for(settings.threshold)
         bands = minhash.spill(
             corpus, Path(spilled), shape, skip=skip, group=group, sketch=sketch, mapped=mapped, progress=progress
         )
-        by_rank = np.argsort(rank[bands.positions], kind="stable")
-        nodes = Nodes(corpus, bands.positions[by_rank], bands.sizes[by_rank], settings.threshold, mapped)
-        anchors = np.full(len(by_rank), -1)
-        own = bands.positions[by_rank] >= corpus.first_own  # references are compared with, not among themselves
+        order = bands.positions if rank is None else rank[bands.positions]
+        nodes = Nodes(corpus, bands.positions, bands.sizes, order, settings.threshold, mapped)
+        anchors = np.full(len(order), -1)
+        own = bands.positions >= corpus.first_own  # references are compared with, not among themselves
         fresh = own
         seen: dict[int, NDArray[np.uint64]] = defaultdict(lambda: np.zeros(0, np.uint64))
         for limit in chain(repeat(1, _ROUNDS), repeat(_MATCHES)):
             if not fresh.any():
                 break
-            alive, counts = anchors < 0, np.zeros(len(anchors), np.int64)
+            alive, counts = anchors < 0, np.zeros(len(order), np.int32)
             if limit > 1:
                 fresh = nodes.joined(fresh) & own
                 alive |= fresh
             taking_part = alive.copy()
             for band in range(len(bands.files)):
                 progress("comparing near duplicates", band, len(bands.files))
-                members, bounds = bucketed(bands.keys(band)[by_rank], alive, fresh)
-                members, bounds = likely(bands.rough, by_rank[members], members, bounds, settings.threshold)
+                members, bounds = bucketed(bands.keys(band), alive, fresh, order)
+                members, bounds = likely(bands.rough, members, bounds, settings.threshold)
                 members, bounds, seen[limit] = unseen(members, bounds, seen[limit])
                 for worse in nodes.compare(members, bounds, limit):
                     np.add.at(counts, worse, 1)
@@ -117,10 +116,8 @@ def find(
             if limit == 1:
                 orphans = np.flatnonzero((nodes.anchors() < 0) & ~alive)
                 heads = nodes.heads(orphans)
-                met = _met(
-                    bands, by_rank, orphans, heads
-                )  # who shares no band never meets, in whatever order they came
-                for _ in nodes.compare(*adopted(orphans[met], heads[met])):
+                met = _met(bands, orphans, heads)  # who shares no band never meets, in whatever order they came
+                for _ in nodes.compare(*adopted(orphans[met], heads[met], order)):
                     pass
             anchors = nodes.anchors()
             # Those come back whose absorber went, and those that may have matched more than was told.
@@ -133,12 +130,10 @@ def find(
     yield from nodes.findings()
 
 
-def _met(
-    bands: minhash.Bands, by_rank: NDArray[np.int64], one: NDArray[np.int64], other: NDArray[np.int64]
-) -> NDArray[np.bool_]:
+def _met(bands: minhash.Bands, one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which pairs of nodes share the key of a band."""
     met = np.zeros(len(one), np.bool_)
     for band in range(len(bands.files) if len(one) else 0):
-        keys = bands.keys(band)[by_rank]
+        keys = bands.keys(band)
         met |= keys[one] == keys[other]
     return met

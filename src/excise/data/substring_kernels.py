@@ -39,11 +39,11 @@ def winnow(data, offsets, width, window, ring, keys, places):
         width: Bytes hashed.
         window: Hashes of which the least is taken.
         ring: A power of two of at least `window` places.
-        keys: Written, evenly spread; at most a byte of text each.
+        keys: Written, evenly spread.
         places: Written, index in `data` of the first byte hashed, ascending.
 
     Returns:
-        Number of fingerprints.
+        Number of fingerprints; -1 where there are more than places for them.
 
     Source: Schleimer, Wilkerson, Aiken 2003, Winnowing (robust winnowing).
     """
@@ -80,6 +80,8 @@ def winnow(data, offsets, width, window, ring, keys, places):
                 least = value
                 best = i
             if best != last:
+                if count == keys.size:
+                    return -1
                 last = best
                 key = (least ^ (least >> np.uint64(30))) * _MIX_1
                 key = (key ^ (key >> np.uint64(27))) * _MIX_2

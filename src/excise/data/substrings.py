@@ -147,9 +147,12 @@ def _winnowed(settings: SubstringsSettings, item: tuple[text.Piece, Ints, int]) 
     width = _width(settings)
     window = settings.shortest - width + 1
     ring = np.empty(1 << (window - 1).bit_length(), np.uint64)
-    most = int(offsets[-1] - offsets[0])
-    keys, places = np.empty(most, np.uint64), np.empty(most, np.int64)
-    count = substring_kernels.winnow(data, offsets, width, window, ring, keys, places)
+    size = int(offsets[-1] - offsets[0])
+    for most in (size // 8 + 1, size):  # a 26th of the places is chosen; of made text it may be any share
+        keys, places = np.empty(most, np.uint64), np.empty(most, np.int64)
+        count = substring_kernels.winnow(data, offsets, width, window, ring, keys, places)
+        if count >= 0:
+            break
     return np.column_stack([keys[:count], (places[:count] + (at - offsets[0])).astype(np.uint64)])
 
 

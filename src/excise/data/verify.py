@@ -8,9 +8,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from excise.data import text
+from excise.data.matches import chunked
 from excise.data.minhash import SHINGLE
 from excise.data.unicode import points
 
+#: Text whose sets are collected at once, into eight times as much.
+_COLLECT_BYTES = 1 << 20
 #: Buckets of more records than this are compared through an index of rare shingles, smaller ones all with all.
 _MANY = 64
 #: In those each record is compared with this many others at most.
@@ -25,12 +28,28 @@ def shingle_sets(texts: pa.Array) -> tuple[NDArray[np.uint64], NDArray[np.int64]
 
     Cost: 3 bytes of memory a byte of prose, at most 16, and of the longest text 8 more, at most 48.
     """
+    sizes = np.diff(text.buffers(texts)[1])
+    longest = int(sizes.max(initial=0)) + 1
+    scratch, table = np.empty(longest, np.uint64), np.empty(5 * longest + 2, np.uint64)
+    sets, starts = [np.zeros(0, np.uint64)], [np.zeros(1, np.int64)]
+    for first, last in chunked(sizes, _COLLECT_BYTES):
+        found, start = _collected(texts.slice(first, last - first), scratch, table)
+        starts.append(start[1:] + starts[-1][-1])
+        sets.append(found)
+    return np.concatenate(sets), np.concatenate(starts)
+
+
+def _collected(
+    texts: pa.Array, scratch: NDArray[np.uint64], table: NDArray[np.uint64]
+) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """As `shingle_sets`, for texts of which each byte may become a shingle."""
     from excise.data import kernels  # noqa: PLC0415 - compiles
 
-    data, offsets = text.buffers(text.composed(texts))
+    texts = text.composed(texts)
+    data, offsets = text.buffers(texts)
     longest = int(np.diff(offsets).max(initial=0)) + 1
-    scratch = np.empty(longest, np.uint64)
-    table = np.empty(5 * longest + 2, np.uint64)
+    if longest > len(scratch):  # composed, some letters are two
+        scratch, table = np.empty(longest, np.uint64), np.empty(5 * longest + 2, np.uint64)
     out = np.empty(int(offsets[-1] - offsets[0]) + len(texts) + 1, np.uint64)
     starts = np.empty(len(texts) + 1, np.int64)
     size = kernels.collect(data, offsets, points(), SHINGLE, scratch, table, out, starts)

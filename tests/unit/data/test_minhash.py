@@ -72,7 +72,7 @@ def test_bands_on_disk(tmp_path):
     assert bands.positions.tolist() == [i for i in range(70) if i != 3]
     assert bands.sizes.tolist() == [len(f"text number {i}") for i in range(70) if i != 3]
     assert len(bands.files) == 20
-    assert sum(f.stat().st_size for f in tmp_path.iterdir()) == 69 * (20 * 8 + 120 + 1)
+    assert sum(f.stat().st_size for f in tmp_path.iterdir()) == 69 * (20 * 8 + 120 + 1 + 16)
     values, filled = minhash.signatures(pa.array(["text number 69"], pa.large_string()))
     assert [int(bands.keys(b)[-1]) for b in range(20)] == minhash.band_keys(values, (20, 6))[:, 0].tolist()
     assert bands.rough[-1].tolist() == [*(values[0] & 255).tolist(), filled[0]]

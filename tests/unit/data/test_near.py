@@ -139,7 +139,7 @@ def test_buckets_larger_than_memory_are_compared_block_by_block(large, monkeypat
     everyone, sizes = np.arange(len(large)), np.array([len(t) for t in large])
 
     def absorbed():
-        nodes = buckets.Nodes(corpus, everyone, sizes, 0.8)
+        nodes = buckets.Nodes(corpus, everyone, sizes, everyone, 0.8)
         gone = list(nodes.compare(everyone, np.array([0, 5, 10, len(large)])))
         return len(gone), np.sort(np.concatenate(gone)).tolist()
 

@@ -113,6 +113,23 @@ def test_equal_keys_are_not_enough(monkeypatch):
     assert spans([*texts, texts[4]]) == [(5, 4, texts[4])]
 
 
+def test_fingerprints_find_room_however_many_there_are(monkeypatch):
+    texts = [f"x {FACT} {MORE}", f"y {FACT} {MORE}"]
+    expected = spans(texts)
+    true, sizes = substring_kernels.winnow, []
+
+    def full(data, offsets, width, window, ring, keys, places):
+        sizes.append(len(keys))
+        return true(data, offsets, width, window, ring, keys, places) if len(sizes) > 1 else -1
+
+    monkeypatch.setattr(substring_kernels, "winnow", full)
+    assert spans(texts) == expected
+    assert sizes == [sum(map(len, texts)) // 8 + 1, sum(map(len, texts))]
+    data, ends = np.frombuffer(b"abcdefgh", np.uint8), np.array([0, 8])
+    few = (np.empty(1, np.uint64), np.empty(5, np.uint64), np.empty(5, np.int64))
+    assert true(data, ends, 3, 1, *few) == -1  # six windows of one
+
+
 @pytest.mark.parametrize(
     ("texts", "within", "count"),
     [

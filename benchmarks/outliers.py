@@ -28,7 +28,7 @@ from sklearn.metrics import roc_auc_score
 
 from excise.corpus import Corpus
 from excise.data import embed, oddness
-from excise.data.oddness import Scale
+from excise.data.oddness import RobustScale
 
 PLANTED = 0.02
 
@@ -39,16 +39,16 @@ def sets(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return {name: (found[name]["X"], found[name]["y"]) for name in sorted(found, key=str.lower)}
 
 
-def scaled(values: np.ndarray, kind: str) -> Scale:
+def scaled(values: np.ndarray, kind: str) -> RobustScale:
     """The package's scale, or another."""
-    scale = Scale.of(values, 0)
+    scale = RobustScale.of(values, 0)
     kept = values[:, scale.columns].astype(float)
     deviation = kept.std(axis=0)
     if kind == "deviations":
-        return Scale(scale.columns, kept.mean(axis=0), deviation)
+        return RobustScale(scale.columns, kept.mean(axis=0), deviation)
     if kind == "quartiles":
         low, high = np.percentile(kept, (25, 75), axis=0)
-        return Scale(scale.columns, scale.centre, np.where(high > low, (high - low) / 1.349, deviation))
+        return RobustScale(scale.columns, scale.centre, np.where(high > low, (high - low) / 1.349, deviation))
     return scale
 
 
@@ -57,7 +57,7 @@ def measures(values: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     where = np.arange(len(values))
     quiet: Callable[[int], None] = lambda done: None  # noqa: E731
     found = {
-        "forest": oddness.forest(values, where, Scale.of(values, 0).apply, seed, quiet),
+        "forest": oddness.forest(values, where, RobustScale.of(values, 0).apply, seed, quiet),
         "ecod": oddness.ecod(values, where, quiet),
     }
     for kind in ("percentiles", "quartiles", "deviations"):

@@ -365,10 +365,10 @@ MUTANTS = [
         f"{ODDNESS}::test_scale_of_a_normal_and_of_nearly_constant_columns",
     ),
     Mutant(
-        "outliers: robust deviations",
+        "outliers: usual deviations",
         "data/outliers.py",
-        "1.4826 * float(",
-        "1.0 * float(",
+        "settings.threshold * usual(odd)",
+        "settings.threshold / usual(odd)",
         f"{OUTLIERS}::test_the_share_is_exact_and_the_threshold_counts_robust_deviations",
     ),
     Mutant(
@@ -625,10 +625,10 @@ MUTANTS = [
     ),
     Mutant(
         "1.4826 MAD",
-        "data/values.py",
-        "_NORMAL * np.median(off)",
-        "_NORMAL / np.median(off)",
-        f"{VALUES}::test_the_usual_deviation_of_normal_values_is_their_standard_deviation",
+        "data/deviation.py",
+        "_OF_MEDIAN * np.median(off)",
+        "_OF_MEDIAN / np.median(off)",
+        "tests/unit/data/test_deviation.py::test_of_normal_values_it_is_the_standard_deviation",
     ),
 ]
 

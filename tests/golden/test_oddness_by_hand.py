@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from excise.data import oddness
-from excise.data.oddness import Scale, as_they_are
+from excise.data.oddness import RobustScale, as_they_are
 
 
 def quiet(done):
@@ -70,7 +70,7 @@ def test_the_nearest_of_draws_of_all_rows():
 def test_scale_of_a_normal_and_of_nearly_constant_columns():
     values = np.stack([np.linspace(0, 100, 101), np.full(101, 3.0), np.zeros(101)], axis=1)
     values[0, 2] = 101.0
-    scale = Scale.of(values, 0)
+    scale = RobustScale.of(values, 0)
     assert scale.columns.tolist() == [0, 2]
     assert scale.centre.tolist() == [50, 0]
     assert scale.spread[0] == pytest.approx((90 - 10) / 2.5631)
@@ -80,4 +80,4 @@ def test_scale_of_a_normal_and_of_nearly_constant_columns():
 
 
 def test_a_column_that_varies_by_rounding_is_constant():
-    assert not len(Scale.of(np.array([[0.1 + 0.2], [0.3], [0.3]]), 0).columns)
+    assert not len(RobustScale.of(np.array([[0.1 + 0.2], [0.3], [0.3]]), 0).columns)

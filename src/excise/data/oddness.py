@@ -42,7 +42,7 @@ def _sample(where: Ints, size: int, seed: int) -> Ints:
 
 
 @dataclass(frozen=True)
-class Scale:
+class RobustScale:
     """Where the columns of a matrix lie and how far they spread, little moved by outliers.
 
     Attributes:
@@ -58,7 +58,7 @@ class Scale:
     spread: Floats
 
     @classmethod
-    def of(cls, values: Rows, seed: int) -> Scale:
+    def of(cls, values: Rows, seed: int) -> RobustScale:
         """The scale of a matrix [n, d]; NaN and infinities are left out."""
         some = np.asarray(values[_sample(np.arange(len(values)), _LEARNED, seed)], np.float64)
         some = np.where(np.isfinite(some), some, np.nan)

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from excise.corpus import Corpus
 from excise.data import oddness, text
-from excise.data.oddness import Floats, Rows, Scale
+from excise.data.deviation import usual
+from excise.data.oddness import Floats, RobustScale, Rows
 from excise.errors import InputError, SettingError
 from excise.finding import findings_table
 from excise.journal import Progress, silent
@@ -44,8 +45,8 @@ class OutliersSettings:
         neighbours: Which nearest record counts, at least 1. Few find single oddities, many also small groups of them.
         share: Of the records that are called outliers, in [0, 1): the oddest ones. Nothing says that a corpus has
             outliers; the share is yours.
-        threshold: In place of `share`: oddness in robust standard deviations (1.4826 times the median deviation) above
-            its median, above 0. 3.5 is customary for numbers (Iglewicz, Hoaglin 1993); vectors of texts all lie far
+        threshold: In place of `share`: oddness in usual deviations (1.4826 times the median one) above its median,
+            above 0. 3.5 is customary for numbers (Iglewicz, Hoaglin 1993); vectors of texts all lie far
             apart and hardly ever reach it.
         seed: Of random samples.
     """
@@ -100,7 +101,7 @@ def measure(
     Cost: of `oddness`; 100 bytes of memory a record.
     """
     _check(corpus, values, names)
-    scale = None if names is None else Scale.of(values, settings.seed)
+    scale = None if names is None else RobustScale.of(values, settings.seed)
     transform = oddness.as_they_are if scale is None else scale.apply
     judged = np.arange(len(values)) if names is not None else _with_direction(values)
 
@@ -152,7 +153,7 @@ def _spread_out(
     return pa.array(whole, mask=null)
 
 
-def _standing_out(values: Rows, scale: Scale | None, names: Sequence[str] | None) -> dict[str, pa.Array]:
+def _standing_out(values: Rows, scale: RobustScale | None, names: Sequence[str] | None) -> dict[str, pa.Array]:
     """The numbers of each row that are farthest from their medians: feature_i, value_i, spreads_i."""
     most = 0 if scale is None else min(NAMED, len(scale.columns))
     column = np.zeros((len(values), most), np.int64)
@@ -217,8 +218,7 @@ def _chosen(odd: Floats, settings: OutliersSettings) -> NDArray[np.int64]:
     if settings.threshold is None:
         found = np.argsort(-odd, kind="stable")[: round(settings.share * len(odd))]
     else:
-        deviation = 1.4826 * float(np.median(np.abs(odd - median)))
-        found = np.flatnonzero(odd >= median + settings.threshold * deviation)
+        found = np.flatnonzero(odd >= median + settings.threshold * usual(odd))
     return np.sort(found[odd[found] > (1 + _SAME) * median])
 
 

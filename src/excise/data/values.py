@@ -16,6 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from excise.corpus import Corpus
+from excise.data.deviation import usual
 from excise.data.folds import GONE, NOTHING_KNOWN, deal_out, joined, row_keys
 from excise.data.labels import labels_of
 from excise.data.noisy import noisy_table, shown
@@ -41,8 +42,6 @@ NO_NUMBER, TOO_FEW = "no number", "too few records"
 PENALTIES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 #: The second model is learned without records more than so many usual deviations off.
 _FAR = 3.5
-#: From the median absolute deviation to the standard deviation of a normal distribution.
-_NORMAL = 1.4826
 #: No usual deviation is smaller than this share of the values: rounding is no error.
 _ROUNDING = 1e-6
 _MOST, _NUMBERS = 200_000, 1 << 26
@@ -141,14 +140,6 @@ def numbers(labels: pa.Array) -> Floats:
         return value if np.isfinite(value) else np.nan
 
     return np.array([number(label) for label in labels.to_pylist()], np.float64)
-
-
-def usual(values: Floats) -> float:
-    """The usual deviation from the median: 1.4826 times the median absolute one, the mean one where that is 0."""
-    if len(values) == 0:
-        return 0.0
-    off = np.abs(values - np.median(values))
-    return float(_NORMAL * np.median(off) or np.sqrt(np.pi / 2) * off.mean())
 
 
 def deviations(given: Floats, predicted: Floats) -> Floats:

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from excise.corpus import Corpus
 from excise.data import embed, oddness, outliers, semantic, text
 from excise.data.embed import Bags
-from excise.data.oddness import Scale
+from excise.data.oddness import RobustScale
 from excise.data.outliers import OutliersSettings
 from excise.data.semantic import SemanticSettings
 from excise.data.unicode import ALONE, POINT, WORD, points
@@ -144,6 +144,6 @@ def test_no_more_than_the_share_and_never_the_median(values, share, threshold):
 
 @given(NUMBERS)
 def test_a_scaled_column_has_its_median_at_zero(values):
-    scale = Scale.of(values, 0)
+    scale = RobustScale.of(values, 0)
     assert set(scale.columns) == {i for i in range(values.shape[1]) if np.ptp(values[:, i]) > 0}
     np.testing.assert_allclose(np.median(scale.apply(values), axis=0), 0, atol=1e-6)

@@ -101,6 +101,13 @@ def test_the_share_is_exact_and_the_threshold_counts_robust_deviations():
     assert [r["position"] for r in rows] == expected.tolist()
 
 
+def test_where_most_are_as_odd_the_threshold_counts_mean_deviations():
+    """The median deviation is 0; a record a little odder than the others is no outlier for that."""
+    values = np.append(np.arange(100.0), [101.2, 300.0])[:, None]
+    rows = found(values, OutliersSettings(method="neighbours", neighbours=1, threshold=3.5), ["v"])
+    assert [r["position"] for r in rows] == [101]
+
+
 def test_other_thresholds_measure_nothing_again():
     values, given = people(), corpus(200)
     measured = outliers.measure(given, OutliersSettings(share=0.5), values, names=list("abc"))

@@ -137,10 +137,6 @@ def test_deviations_by_hand():
     np.testing.assert_allclose(values.redundancy(np.array([0.0, 1, -2, 10])), [0, 0, 0.75, 0.99])
 
 
-def test_the_usual_deviation_of_normal_values_is_their_standard_deviation():
-    assert values.usual(3 * np.random.default_rng(0).standard_normal(100_000)) == pytest.approx(3, rel=0.02)
-
-
 def test_thresholds_ask_for_no_other_measurement(line):
     features, target = line
     given = target.copy()

@@ -32,6 +32,10 @@ def test_one_finder_is_undone(corpus, capsys):
     assert "as if near had not acted" in said(capsys)
     masked = corpus[19].replace("jane.doe@mailbox.net", "<EMAIL>")
     assert Path("near.jsonl").read_text() == "".join([*corpus[:19], masked, *corpus[23:]])
+    assert main(["restore", "out", "-o", "told.jsonl", "--only", "near", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["warnings"] == [
+        "3 records come back whole, in which pii changed nothing; run pii on the result."
+    ]
     assert main(["restore", "out", "-o", "two.jsonl", "--only", "pii, exact", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {
         "to": "two.jsonl",

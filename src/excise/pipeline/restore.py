@@ -12,8 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from excise.adapters.files.changes import touches
-from excise.adapters.files.put_back import inside, put_back, put_back_only
+from excise.adapters.files.put_back import changes_of, inside, put_back, put_back_only
 from excise.errors import InputError, OutputError, SettingError
 from excise.journal import Progress, silent
 from excise.ledger import Ledger
@@ -29,17 +33,20 @@ class RestoreResult:
         files: Number of files.
         bitwise: Whether each file has the original's bytes; False where only records were promised.
         only: The finders whose work was undone; empty where all of it was.
+        warnings: What the user should know.
     """
 
     to: Path
     files: int
     bitwise: bool
     only: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
-        told = {"to": str(self.to), "files": self.files, "bitwise": self.bitwise, "status": "done"}
-        return {**told, "only": list(self.only)} if self.only else told
+        told: dict[str, Any] = {"to": str(self.to), "files": self.files, "bitwise": self.bitwise, "status": "done"}
+        told |= {"only": list(self.only)} if self.only else {}
+        return {**told, "warnings": list(self.warnings)} if self.warnings else told
 
 
 def restore(out: str | Path, to: str | Path, *, only: Sequence[str] = (), progress: Progress = silent) -> RestoreResult:
@@ -90,7 +97,7 @@ def restore(out: str | Path, to: str | Path, *, only: Sequence[str] = (), progre
         _refuse_existing(target)
         _folder(ledger, target, write, progress)
     bitwise = not only and all(source["restore"] != "content" for source in ledger.sources)
-    return RestoreResult(target, len(ledger.sources), bitwise, tuple(only))
+    return RestoreResult(target, len(ledger.sources), bitwise, tuple(only), _warnings(ledger, only))
 
 
 def _refuse_idle(ledger: Ledger, only: Sequence[str]) -> None:
@@ -101,6 +108,22 @@ def _refuse_idle(ledger: Ledger, only: Sequence[str]) -> None:
         if finder not in acted:
             told = ", ".join(f"{name} ({count:,})" for name, count in sorted(acted.items())) or "none"
             raise SettingError(f"only has {finder!r}; it must be among the finders that did something here: {told}.")
+
+
+def _warnings(ledger: Ledger, only: Sequence[str]) -> tuple[str, ...]:
+    """Of a record that was dropped nothing was masked: what comes back has to be looked at anew."""
+    undone = pc.is_in(ledger.decisions["finder"], pa.array([*only], pa.string()))
+    masks = pc.is_in(ledger.decisions["action"], pa.array(["cut", "mask"]))
+    inside = ledger.decisions["finder"].filter(pc.and_(masks, pc.invert(undone))).unique().to_pylist()
+    count = sum(
+        len(np.setdiff1d(changes_of(ledger, source).gone, changes_of(ledger, source, only).gone))
+        for source in (ledger.sources if inside else ())
+    )
+    if not count:
+        return ()
+    records = "1 record comes" if count == 1 else f"{count:,} records come"
+    finders = " and ".join(sorted(inside))
+    return (f"{records} back whole, in which {finders} changed nothing; run {finders} on the result.",)
 
 
 def _refuse_existing(target: Path) -> None:

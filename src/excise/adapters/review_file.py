@@ -67,11 +67,22 @@ def guarded(text: str) -> str:
     return "'" + text if rewritten or text.startswith(_FORMULA) else text
 
 
+def _decoded(data: bytes, encodings: list[str]) -> str:
+    """As the first of these that fits; a Chinese spreadsheet saves GB 18030."""
+    first, *others = encodings
+    try:
+        return data.decode(first)
+    except UnicodeDecodeError:
+        if not others:
+            raise
+        return _decoded(data, others)
+
+
 def read(path: Path) -> pa.Table:
     """Read a review as a person saved it.
 
     Args:
-        path: Comma, semicolon or tab between the cells; UTF-8, or UTF-16 with its mark.
+        path: Comma, semicolon or tab between the cells; UTF-8, GB 18030, or UTF-16 with its mark.
 
     Returns:
         Columns of strings by the names in the first row, in lower case, and `line`, int64: the row in the file.
@@ -80,9 +91,9 @@ def read(path: Path) -> pa.Table:
         InputError: It is no such file; a row has more cells than the header.
     """
     data = path.read_bytes()
-    encoding = "utf-16" if data[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
+    encodings = ["utf-16"] if data[:2] in {b"\xff\xfe", b"\xfe\xff"} else ["utf-8-sig", "gb18030"]
     try:
-        text = data.decode(encoding)
+        text = _decoded(data, encodings)
     except UnicodeDecodeError as error:
         raise InputError("the review is not UTF-8; save it as 'CSV UTF-8' and apply it again", path) from error
     head = text.partition("\n")[0]

@@ -39,10 +39,12 @@ _COUNTRIES = (
     "sc sd se sg sh si sk sl sm sn so sr ss st su sv sx sy sz tc td tf tg th tj tk tl tm tn to tr tt tv tw tz ua ug uk "
     "us uy uz va vc ve vg vi vn vu wf ws ye yt za zm zw"
 ).replace(" ", "|")
+#: Letters of addresses: Latin, Greek, Cyrillic. In Chinese prose nothing says where a name of its own letters begins.
+_LETTERS = "A-Za-z0-9\u00c0-\u024f\u0370-\u03ff\u0400-\u04ff"
 _EMAIL = re.compile(
-    r"(?<![A-Za-z0-9._%+\-/=])[A-Za-z0-9_][A-Za-z0-9._%+\-]{0,63}+@"
-    r"(?:[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?+\.){1,6}+"
-    r"(?<=[A-Za-z0-9\-]{2}\.)(?:(?i:" + _DOMAINS + "|" + _COUNTRIES + r"))(?![A-Za-z0-9_(\[@])"
+    rf"(?<![{_LETTERS}._%+\-/=])[{_LETTERS}_][{_LETTERS}._%+\-]{{0,63}}+@"
+    rf"(?:[{_LETTERS}](?:[{_LETTERS}\-]{{0,61}}[{_LETTERS}])?+\.){{1,6}}+"
+    rf"(?<=[{_LETTERS}\-]{{2}}\.)(?:(?i:" + _DOMAINS + "|" + _COUNTRIES + r"))(?![A-Za-z0-9_(\[@])"
 )
 #: International numbers; North American ones with separators; Chinese mobile and landline numbers.
 _PHONE = re.compile(
@@ -215,8 +217,9 @@ class PiiSettings:
     """What is looked for.
 
     Attributes:
-        kinds: Of email, phone, ip (IPv4), card, id (Chinese resident id), iban. Names of people, postal addresses and
-            IPv6 are not found.
+        kinds: Of email, phone, ip (IPv4), card, id (Chinese resident id), iban. Names of people, postal addresses,
+            IPv6 and e-mail addresses in Chinese letters are not found, nor are those kept for examples (example.com) or
+            numbers that a text has too little around to tell from others.
     """
 
     kinds: tuple[str, ...] = tuple(KINDS)

@@ -67,6 +67,7 @@ def test_what_it_leaves_alone_gets_none(text):
         (b"id;decision\na;keep\n", "semicolons"),
         ("id\tdecision\r\na\tkeep\r\n".encode("utf-16"), "UTF-16 with tabs"),
         ("\ufeff ID , Decision \na,keep\n".encode(), "names with blanks and capitals"),
+        ("id,decision,comment\na,keep,保留它\n".encode("gbk"), "GB 18030"),
         (b"id,decision\n\n,\na,keep,,\n", "blank rows, empty cells after the last"),
     ],
 )
@@ -81,7 +82,7 @@ def test_what_spreadsheets_save(tmp_path, data, what):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ("编号,决定\n".encode("gbk"), "save it as 'CSV UTF-8'"),
+        (b"id,decision\na,\xff\xff\n", "save it as 'CSV UTF-8'"),
         (b"id,decision\na,keep,x\n", "review.csv:2: the row has 3 cells, the header 2"),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 from excise.corpus import Corpus, Source, batch_of
 from excise.data import keep
 from excise.data.decide import decide
-from excise.errors import SettingError
+from excise.errors import InputError, SettingError
 from excise.finding import FINDINGS, Finding, table_of
 from excise.ledger import DECISIONS
 
@@ -175,3 +175,15 @@ def test_sources_are_named():
     assert pa.Table.to_pylist(table.select(["id", "source", "row", "partner"])) == [
         {"id": "two#0", "source": "two", "row": 0, "partner": "one#0"}
     ]
+
+
+def test_an_empty_value_is_missing_and_mixed_ones_have_no_order():
+    def ranked(*values):
+        batch = batch_of([str(n) for n in range(len(values))], [""] * len(values))
+        batch = batch.set_column(6, "order", pa.array(values, pa.string()))
+        source = Source("s", "s", "memory", "", 0, "", len(values), "text")
+        return keep.ranks(Corpus((source,), ((batch,),)), "highest:q").tolist()
+
+    assert ranked("9", "10", "", " 11") == [2, 1, 3, 0]
+    with pytest.raises(InputError, match="some values are numbers and others are not, such as 'n/a'"):
+        ranked("9", "n/a", "10")

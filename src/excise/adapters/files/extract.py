@@ -138,10 +138,13 @@ def _is_utf8(data: bytes) -> bool:
 
 def _json_table(block: Block, layout: Layout) -> pa.Table | None:
     types = layout.types
-    if layout.numbers.keys() & set(layout.needed):
-        return None
     region = block.data[_first(block) : _last(block)]
-    if not len(block.starts) or len(region) > _LONGEST_BLOCK or any(types[f] is None for f in layout.needed):
+    if layout.numbers.keys() & set(layout.needed) or not len(block.starts):
+        return None
+    known = [types[f] for f in layout.needed if types[f] is not None]
+    # of turns the types know only who speaks and what is said
+    calls = any(map(pa.types.is_list, known)) and any(name.encode() in region for name in views.CALLS)
+    if len(region) > _LONGEST_BLOCK or len(known) < len(layout.needed) or calls:
         return None
     body = np.frombuffer(block.data, np.uint8)
     ends = block.stops - (body[block.stops - 1] == _NEWLINE)

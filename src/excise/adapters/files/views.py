@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -96,6 +97,10 @@ def reached(table: pa.Table | pa.RecordBatch, name: str) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
 
 
+#: What a turn does beside speaking.
+CALLS = ("tool_calls", "function_call")
+
+
 class NotTextError(Exception):
     """A value that cannot be spelled as text."""
 
@@ -186,8 +191,31 @@ def _turn(turn: Mapping[str, Any]) -> str:
     if keys is None:
         if isinstance(turn.get("text"), str):  # one part of a turn's words: {"type": "text", "text": ...}
             return str(turn["text"])
+        if isinstance(turn.get("type"), str):  # another kind of part: an image, a sound
+            return _as_json(turn)
         raise NotTextError("a list of objects without role and content")
-    return f"{spelled(turn[keys[0]])}: {spelled(turn[keys[1]])}"
+    called = [_as_json(_without_ids(turn[name])) for name in CALLS if turn.get(name)]
+    return "\n".join([f"{spelled(turn[keys[0]])}: {spelled(turn[keys[1]])}", *called])
+
+
+def _without_ids(calls: Any) -> Any:
+    """What is called, and with what: the ids of calls are drawn at random."""
+    if isinstance(calls, list):
+        return [_without_ids(call) for call in calls]
+    if isinstance(calls, Mapping):
+        return {name: value for name, value in calls.items() if name != "id"}
+    return calls
+
+
+def _as_json(value: Any) -> str:
+    """An object as text, names sorted, nulls left out: the same whether it was read from JSON or from a table."""
+
+    def whole(one: Any) -> Any:
+        if isinstance(one, Mapping):
+            return {name: whole(inner) for name, inner in one.items() if inner is not None}
+        return [whole(inner) for inner in one] if isinstance(one, list) else one
+
+    return json.dumps(whole(value), ensure_ascii=False, sort_keys=True, default=str)
 
 
 def spelled_array(array: pa.Array) -> pa.Array:
@@ -220,6 +248,10 @@ def _turns_array(array: pa.Array) -> pa.Array:
     if pa.types.is_struct(inner):
         names = {inner.field(i).name for i in range(inner.num_fields)}
         keys = next((k for k in (*_TURNS, ("text",)) if set(k) <= names), None)
+        if names & set(CALLS) or ("type" in names and keys in (None, ("text",)) and names != {"type", "text"}):
+            return pa.array(
+                [None if turns is None else spelled(turns) for turns in array.to_pylist()], pa.large_string()
+            )
         if keys is None:
             raise NotTextError("a list of objects without role and content")
         sides = [pc.fill_null(spelled_array(pc.struct_field(flat, k)), "") for k in keys]

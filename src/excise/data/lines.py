@@ -174,15 +174,15 @@ def _listed(
     progress: Progress,
 ) -> Rows:
     """Keys that enough records hold, each with the first two of them and their number; marks `holders`. [n, 4]."""
-    parts = spilled.parts_for(spilled.text_bytes(corpus) * 0.4)
-    spill = spilled.Spill(folder, "keys", parts, 2)
+    parts = spilled.parts_for(text.size_bytes(corpus) * 0.4)
+    spill = spilled.Spill(folder, "keys", parts)
     pieces = text.pieces(corpus, _SLICE_BYTES, progress, "reading for boilerplate")
     taking = np.ones(len(corpus), np.bool_) if skip is None else ~skip
     items = ((piece, rows) for piece in pieces if len(rows := _rows(piece, taking)))
     for found in mapped(functools.partial(_keys, settings), items):
         spill.add(spilled.by_key(found[:, 0], parts), found)
     listed = [np.zeros((0, 4), np.uint64)]
-    for often, positions in mapped(functools.partial(_counted, settings.min_documents), spill.files):
+    for often, positions in mapped(functools.partial(_counted, settings.min_documents), spill.written()):
         holders[positions] = True
         listed.append(often)
     return np.concatenate(listed)

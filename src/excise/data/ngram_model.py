@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from excise.corpus import Corpus
 from excise.data import text
 
 #: Bytes of the longest n-gram; table slots; counts that a shorter context is worth. Found by measuring: orders 5 to 7,
@@ -78,13 +77,3 @@ def lots(piece: text.Piece, salt: int) -> NDArray[np.float64]:
 def dealt(piece: text.Piece, folds: int) -> NDArray[np.int64]:
     """The fold of each record, 0 to folds - 1, by lot."""
     return (lots(piece, 1) * folds).astype(np.int64)
-
-
-def text_bytes(corpus: Corpus) -> int:
-    """Bytes of all texts but the references'."""
-    sizes = (text.buffers(batch["text"])[1] for index in _own(corpus) for batch in corpus.batches_of(index))
-    return sum(int(offsets[-1] - offsets[0]) for offsets in sizes)
-
-
-def _own(corpus: Corpus) -> range:
-    return range(corpus.references, len(corpus.sources))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from excise.corpus import Corpus
 from excise.data import text
-from excise.data.ngram_model import NgramModel, dealt, lots, text_bytes, train
+from excise.data.ngram_model import NgramModel, dealt, lots, train
 from excise.data.noisy import beyond, noisy_table, shown
 from excise.data.threads import Mapped, in_order
 from excise.errors import InputError, SettingError
@@ -182,7 +182,9 @@ def _models(
     source: Corpus, folds: int, settings: PerplexitySettings, mapped: Mapped, progress: Progress
 ) -> list[NgramModel]:
     """Of each fold, a model of the records outside it; one model of all for one fold."""
-    share = settings.sample_bytes / max(1, text_bytes(source)) * (folds / (folds - 1) if folds > 1 else 1)
+    share = (
+        settings.sample_bytes / max(1, text.size_bytes(source, own=True)) * (folds / (folds - 1) if folds > 1 else 1)
+    )
 
     def outside(fold: int) -> NgramModel:
         def chosen(piece: text.Piece) -> NDArray[np.bool_]:

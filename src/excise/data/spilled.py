@@ -5,17 +5,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from excise.corpus import Corpus
-from excise.data import text
-
-#: Bytes a file is meant to hold, and the most files: each is opened anew for every addition, so handles do not run out.
+#: Bytes a file is meant to hold, and the most files.
 _PART_BYTES, _MOST_PARTS = 1 << 24, 1024
-
-
-def text_bytes(corpus: Corpus) -> int:
-    """Bytes of all texts."""
-    ends = (text.buffers(batch["text"])[1] for batch in corpus.batches())
-    return sum(int(offsets[-1] - offsets[0]) for offsets in ends)
+#: Rows that wait for being written: a file is opened anew for each writing, so that handles do not run out.
+_WAITING_BYTES = 1 << 24
 
 
 def parts_for(size_bytes: float) -> int:
@@ -35,28 +28,40 @@ class Spill:
         folder: Exists.
         name: The files' names begin with it.
         parts: Number of files.
-        columns: Numbers a row.
+
+    Cost: 70 MB of memory at most, or four times the largest addition.
     """
 
-    def __init__(self, folder: Path, name: str, parts: int, columns: int) -> None:
-        self.files = tuple(folder / f"{name}-{part:04d}.u64" for part in range(parts))
-        self._columns = columns
+    def __init__(self, folder: Path, name: str, parts: int) -> None:
+        self._files = tuple(folder / f"{name}-{part:04d}.u64" for part in range(parts))
+        self._waiting: list[tuple[NDArray[np.uint16], NDArray[np.uint64]]] = []
+        self._waiting_bytes = 0
 
     def add(self, part: NDArray[np.int64], rows: NDArray[np.uint64]) -> None:
         """Append each row [n, columns] to the file of its part [n]."""
-        order = np.argsort(part.astype(np.uint16), kind="stable")  # of 16 bits: by radix
-        rows = rows[order]
-        ends = np.cumsum(np.bincount(part, minlength=len(self.files))).tolist()
+        self._waiting.append((part.astype(np.uint16), rows))
+        self._waiting_bytes += rows.nbytes
+        if self._waiting_bytes >= _WAITING_BYTES:
+            self._write()
+
+    def written(self) -> tuple[Path, ...]:
+        """The files, with all that was added; a part without rows has none."""
+        self._write()
+        return self._files
+
+    def _write(self) -> None:
+        if not self._waiting:
+            return
+        part, rows = (np.concatenate(columns) for columns in zip(*self._waiting, strict=True))
+        self._waiting, self._waiting_bytes = [], 0
+        rows = rows[np.argsort(part, kind="stable")]  # of 16 bits: by radix
+        ends = np.cumsum(np.bincount(part, minlength=len(self._files))).tolist()
         start = 0
-        for path, stop in zip(self.files, ends, strict=True):
+        for path, stop in zip(self._files, ends, strict=True):
             if stop > start:
                 with path.open("ab") as file:
                     file.write(rows[start:stop].data)
             start = stop
-
-    def read(self, part: int) -> NDArray[np.uint64]:
-        """The rows of one file, [n, columns]; the file is removed."""
-        return read(self.files[part], self._columns)
 
 
 def read(path: Path, columns: int) -> NDArray[np.uint64]:

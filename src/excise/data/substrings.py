@@ -91,15 +91,15 @@ def find(
     """
     with tempfile.TemporaryDirectory(prefix="substrings-", dir=folder) as name:
         work = Path(name)
-        parts = spilled.parts_for(spilled.text_bytes(corpus) * _DENSITY)
+        parts = spilled.parts_for(text.size_bytes(corpus) * _DENSITY)
         keys = _fingerprints(corpus, settings, work, parts, skip, mapped, progress)
         starts = np.load(work / "starts.npy")
         borders = _borders(starts, corpus.first_own, parts)
-        places = spilled.Spill(work, "places", len(borders), 3)
-        for found in mapped(functools.partial(_again, settings, work, corpus.first_own), keys.files):
+        places = spilled.Spill(work, "places", len(borders))
+        for found in mapped(functools.partial(_again, settings, work, corpus.first_own), keys.written()):
             places.add(np.searchsorted(borders, found[:, 0].astype(np.int64), "right") - 1, found)
         yield FINDINGS.empty_table()  # a table without rows is still a table
-        for done, spans in enumerate(mapped(functools.partial(_spans, settings, work), places.files)):
+        for done, spans in enumerate(mapped(functools.partial(_spans, settings, work), places.written())):
             progress("comparing repeated substrings", done + 1, len(borders))
             if len(spans):
                 yield _told(corpus, spans)
@@ -117,7 +117,7 @@ def _fingerprints(
     """Lay the texts one after another into `flat`, where each starts into `starts.npy`; spill their fingerprints."""
     taking = np.ones(len(corpus), np.bool_) if skip is None else ~skip
     starts = np.zeros(len(corpus) + 1, np.int64)
-    keys = spilled.Spill(work, "keys", parts, 2)
+    keys = spilled.Spill(work, "keys", parts)
     with (work / "flat").open("wb") as flat:
 
         def items() -> Iterator[tuple[text.Piece, Ints, int]]:

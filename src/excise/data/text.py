@@ -114,6 +114,12 @@ def pieces(corpus: Corpus, size_bytes: int, progress: Progress, label: str, *, o
             position += len(batch)
 
 
+def size_bytes(corpus: Corpus, *, own: bool = False) -> int:
+    """Bytes of all texts; with `own` without the references'."""
+    ends = (buffers(batch["text"])[1] for batch in (corpus.own if own else corpus).batches())
+    return sum(int(offsets[-1] - offsets[0]) for offsets in ends)
+
+
 def records_at(corpus: Corpus, positions: Ints, columns: Sequence[str]) -> dict[str, pa.Array]:
     """Columns of the records at these positions.
 

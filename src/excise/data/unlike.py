@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from excise.corpus import Corpus
 from excise.data import text
-from excise.data.ngram_model import NgramModel, dealt, lots, text_bytes, train
+from excise.data.ngram_model import NgramModel, dealt, lots, train
 from excise.data.noisy import noisy_table, shown
 from excise.data.threads import Mapped, in_order
 from excise.data.unicode import points
@@ -203,10 +203,10 @@ def held_out(piece: text.Piece) -> NDArray[np.bool_]:
 
 def _learnt(corpus: Corpus, like: Corpus, settings: UnlikeSettings, mapped: Mapped, progress: Progress) -> _Likeness:
     """The models: of the target's larger part, and of each fold's other records, a text as long as the target's."""
-    target_bytes = max(1, text_bytes(like)) * (1 - _HELD_OUT)
+    target_bytes = max(1, text.size_bytes(like, own=True)) * (1 - _HELD_OUT)
     target_share = settings.sample_bytes / target_bytes
     wanted = min(settings.sample_bytes, max(target_bytes, 1 << 20))
-    corpus_share = wanted / max(1, text_bytes(corpus)) * _FOLDS / (_FOLDS - 1)
+    corpus_share = wanted / max(1, text.size_bytes(corpus, own=True)) * _FOLDS / (_FOLDS - 1)
 
     def model(fold: int) -> NgramModel:
         def of_target(piece: text.Piece) -> NDArray[np.bool_]:

@@ -134,4 +134,4 @@ def test_lots_are_even_and_independent():
 
 def test_bytes_of_a_corpus_without_its_references():
     corpus = Corpus.from_texts(["中文", "abc"]).beside(Corpus.from_texts(["long reference"], name="other"))
-    assert ngram_model.text_bytes(corpus) == 9
+    assert text.size_bytes(corpus, own=True) == 9

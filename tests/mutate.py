@@ -365,6 +365,13 @@ MUTANTS = [
         f"{ODDNESS}::test_scale_of_a_normal_and_of_nearly_constant_columns",
     ),
     Mutant(
+        "contamination: templates are what many items hold",
+        "data/contamination.py",
+        "np.repeat(counts <= limit",
+        "np.repeat(counts >= limit",
+        "tests/unit/data/test_contamination.py::test_what_many_items_share_is_their_template_and_no_leak",
+    ),
+    Mutant(
         "outliers: usual deviations",
         "data/outliers.py",
         "settings.threshold * usual(odd)",

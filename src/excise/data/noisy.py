@@ -27,15 +27,27 @@ def beyond(value: NDArray[np.float64], limit: float, *, at_most: bool) -> NDArra
     return np.where(over, 1 - np.divide(small, large, out=np.ones_like(value), where=over), 0.0)
 
 
-def shown(value: float, limit: float, *, percent: bool = False) -> tuple[str, str]:
-    """A value and its limit for a person: the value with as few digits as tell it from the limit, at least two."""
+def shown(value: float, limit: float, *, percent: bool = False, learnt: bool = False) -> tuple[str, str]:
+    """A value and its limit for a person: the value with as few digits as show on which side it lies, at least two.
+
+    Args:
+        value: Any unit.
+        limit: Same unit.
+        percent: Both are shares, told in percent.
+        learnt: The limit comes from the data, not from a person: three digits of it say enough, or as many as the value
+            needs.
+    """
     factor, unit = (100, " %") if percent else (1, "")
-    rule = f"{factor * limit:.15g}"
     for digits in range(2, 18):
-        told = f"{factor * value:.{digits}g}"
-        if float(told) != float(rule) and (value >= 1000) <= (digits >= 4):
+        told, rule = f"{factor * value:.{digits}g}", f"{factor * limit:.{max(3, digits) if learnt else 15}g}"
+        apart = float(told) > float(rule) if value > limit else float(told) < float(rule)
+        if apart and (value >= 1000) <= (digits >= 4):
             break
-    return f"{float(told):.17g}" + unit if "e+" in told else told + unit, rule + unit
+    return _plain(told) + unit, _plain(rule) + unit
+
+
+def _plain(number: str) -> str:
+    return f"{float(number):.17g}" if "e+" in number else number
 
 
 def noisy_table(

@@ -158,11 +158,10 @@ def judge(measured: pa.Table, corpus: Corpus, settings: PerplexitySettings) -> I
     reasons = []
     for i in found:
         surprising = bool(over[1, i] > 0)
-        number, limit_ = shown(float(value[i]), float((upper if surprising else lower) or 0))
-        side_, word = ("most", "surprising") if surprising else ("least", "predictable")
-        reasons.append(
-            f"it is too {word}: {number} bits a byte under the model of the other texts; at {side_} {limit_}"
-        )
+        edge, given = (upper, settings.upper) if surprising else (lower, settings.lower)
+        number, rule = shown(float(value[i]), float(edge or 0), learnt=given is None)
+        bound, word = ("most", "surprising") if surprising else ("least", "predictable")
+        reasons.append(f"it is too {word}: {number} bits a byte under the model of the other texts; at {bound} {rule}")
     yield noisy_table(corpus, "perplexity", corpus.first_own + found, over[:, found].max(axis=0, initial=0), reasons)
 
 

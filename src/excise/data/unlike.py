@@ -172,7 +172,7 @@ def judge(measured: pa.Table, corpus: Corpus, settings: UnlikeSettings) -> Itera
     weight = np.exp2(-over) if settings.by == "difference" else np.exp(-over)
     reasons = []
     for one in value[found]:
-        number, rule = shown(float(one), limit)
+        number, rule = shown(float(one), limit, learnt=settings.limit is None)
         reasons.append(
             f"a model of the target needs {number} bits a byte more for it than a model of this corpus; at most {rule}"
             if settings.by == "difference"

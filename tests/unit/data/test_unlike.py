@@ -71,6 +71,8 @@ def test_reasons_tell_value_and_limit(measured):
     assert row["reason"].endswith(" bits a byte more for it than a model of this corpus; at most 0.125")
     (row,) = [row for row in found(measured, by="importance", limit=0.0) if row["position"] == 200]
     assert row["reason"].endswith("in the target as here, on average; at least exp(0)")
+    rows = found(measured, keep=0.5)
+    assert max(len(row["reason"].rpartition("at most ")[2].strip("-")) for row in rows) <= 8, "a learnt limit is short"
 
 
 def test_a_share_is_kept(measured):

@@ -27,9 +27,9 @@ class Mapped(Protocol):
         """The results in the order of the items, drawn as they are wanted."""
 
 
-def in_order(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """`map(work, items)` on all cores; at most one item a core waits, so memory stays bounded."""
-    cores = workers()
+def in_order(work: Callable[[Item], Result], items: Iterable[Item], cores: int | None = None) -> Iterator[Result]:
+    """`map(work, items)` on so many cores, or all; at most one item a core waits, so memory stays bounded."""
+    cores = cores or workers()
     with ThreadPoolExecutor(cores) as pool:
         running: deque[Future[Result]] = deque()
         try:

@@ -57,10 +57,10 @@ def test_earlier_shards_are_not_read_again(shards):
     shards[0].unlink()
     result = clean(shards[1], "one1", index="index")
     partners = pq.read_table("one1/ledger/decisions.parquet")["partner"].to_pylist()
-    assert any(partner.startswith("s0.jsonl#") for partner in partners)
+    assert any(partner.startswith("index/000001/s0.jsonl#") for partner in partners)
     assert result.evidence["before"]["records"] == len(texts_of(Path("one1/data"))) + len(partners)
     kept = dict(zip(*pq.read_table("one1/ledger/references.parquet").to_pydict().values(), strict=True))
-    assert {partner for partner in partners if partner.startswith("s0.jsonl#")} == set(kept)
+    assert {partner for partner in partners if partner.startswith("index/")} == set(kept)
 
 
 def test_an_interrupted_run_adds_its_segment_once(shards, monkeypatch):
@@ -191,3 +191,22 @@ def test_a_dry_run_makes_no_index(shards):
 def test_contamination_is_not_looked_for_in_an_index(shards):
     with pytest.raises(SettingError, match="contaminated"):
         clean(shards[0], "out", finders=["exact", "contaminated"], against="s1.jsonl", index="index")
+
+
+def test_the_same_shard_again_is_refused_or_replaced(shards):
+    for k in (0, 1):
+        clean(shards[k], f"one{k}", index="index")
+    kept = Path("one1/data/s1.jsonl").read_bytes()
+    dry = clean(shards[1], None, index="index", dry_run=True)
+    assert dry.kept == len(texts_of(Path("one1/data")))
+    clean(shards[1], "one1", index="index", overwrite=True)
+    assert Path("one1/data/s1.jsonl").read_bytes() == kept
+    assert len(json.loads(Path("index/index.json").read_text())["segments"]) == 2
+    with pytest.raises(InputError, match="in it already, as segment 000001"):
+        clean(shards[0], "one0", index="index", overwrite=True)
+    assert len(texts_of(Path("one0/data"))) > 0
+
+
+def test_data_are_not_compared_with_themselves(shards, capsys):
+    assert main(["clean", "s0.jsonl", "s1.jsonl", "-o", "out", "--against", "s1.jsonl"]) == 2
+    assert "against names s1.jsonl, which is among the data" in capsys.readouterr().err

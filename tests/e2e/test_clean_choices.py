@@ -223,7 +223,12 @@ def test_a_person_in_the_loop(here, capsys):
         (["--action", "near"], "expected FINDER=ACTION"),
         (["--per-cluster", "0"], "per_cluster is 0"),
         (["--engine", "spark"], "engine is 'spark'; it must be local or ray"),
-        (["--encoder", "nowhere"], "no such file or directory"),
+        (["--finders", "semantic", "--encoder", "nowhere"], "no such file or directory"),
+        (["--like", "d.jsonl"], "like is given, which only unlike or perplexity looks at"),
+        (["--scorer", "d.jsonl"], "scorer is given, which only perplexity looks at"),
+        (["--finders", "exact", "--threshold", "0.9"], "threshold is given, which only near looks at"),
+        (["--within"], "within is set, but no label is named"),
+        (["--against-text", "text"], "give against or like"),
     ],
 )
 def test_mistakes_in_choices(here, capsys, arguments, told):

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rich.table import Table
+
     from excise.pipeline.clean import CleanResult
 
 
 def clean(
     data: Annotated[
         list[str],
-        typer.Argument(help="Files, a directory or a glob: jsonl, json, csv, tsv, txt (also .gz .zst .xz), parquet."),
+        typer.Argument(
+            help="Files, a directory or a glob: jsonl, json, csv, tsv, txt (also .gz .zst .xz), parquet, arrow, "
+            "saved datasets, tar; texts, instructions, chats."
+        ),
     ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to make.")] = None,
     text: Annotated[
@@ -33,7 +40,8 @@ def clean(
     threshold: Annotated[
         float | None,
         typer.Option(
-            "--threshold", help="Share of 5-word sequences from which near texts are duplicates.  [default: 0.8]"
+            "--threshold",
+            help="Share of the 5-word sequences of both from which near texts are duplicates.  [default: 0.8]",
         ),
     ] = None,
     set_: Annotated[
@@ -124,7 +132,9 @@ def clean(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    r"""Remove records that repeat others; what stays is written byte for byte as it was.
+    r"""Remove what is redundant or wrong in data; what stays is written byte for byte as it was.
+
+    Without --finders: records that repeat others. `excise finders` lists what else can be found.
 
     [bold]Examples[/bold]
 
@@ -208,28 +218,11 @@ def _show(result: CleanResult, review: Path | None) -> None:
     """Counts, warnings, and where things are, on stdout."""
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
 
-    from excise.data.catalogue import FINDERS
     from excise.evidence.visible import visible
 
     evidence, console = result.evidence, Console(highlight=False)
-    total = evidence["before"]["records"]
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading, side in (("", "left"), ("records", "right"), ("of all", "right")):
-        table.add_column(heading, justify=side, no_wrap=True)  # type: ignore[arg-type]
-    table.add_row("read", f"{total:,}", "")
-    for word in ("removed", "changed"):
-        for finder, count in evidence[word].items():
-            if count == 0 and finder in evidence["changed"]:
-                continue
-            about = FINDERS[finder].about if finder in FINDERS else "as a person said"
-            table.add_row(f"{word}: {about}", f"{count:,}", f"{100 * count / total:.2f} %")
-    if evidence["rejected"]:
-        share = f"{100 * evidence['rejected'] / total:.2f} %"
-        table.add_row("set aside: not readable", f"{evidence['rejected']:,}", share)
-    table.add_row("[bold]kept[/]", f"[bold]{result.kept:,}[/]", f"{100 * result.kept / total:.2f} %")
-    console.print(table)
+    console.print(_table(evidence, result.kept))
     for warning in evidence["warnings"]:
         console.print(f"[yellow]note:[/] {escape(visible(warning))}", soft_wrap=True)
     for pair in evidence["pairs"][:3]:
@@ -243,5 +236,31 @@ def _show(result: CleanResult, review: Path | None) -> None:
         told = "To restore bit for bit, copies of originals are in the ledger"
         console.print(f"{told}: {price['originals_bytes']:,} bytes (--restore content does without).", soft_wrap=True)
     console.print(f"\nCleaned: {escape(str(result.out / 'data'))}", soft_wrap=True)
+    if evidence["weighed"]:
+        console.print(f"Weights: {escape(str(result.out / 'weights.parquet'))}", soft_wrap=True)
     console.print(f"Report:  {escape(str(result.out / 'report.html'))}", soft_wrap=True)
     console.print(f"Undo:    excise restore {escape(str(result.out))} -o ORIGINAL", soft_wrap=True)
+
+
+def _table(evidence: Mapping[str, Any], kept: int) -> Table:
+    """What was done to how many records."""
+    from rich.table import Table
+
+    from excise.data.catalogue import FINDERS
+
+    total = evidence["before"]["records"]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading, side in (("", "left"), ("records", "right"), ("of all", "right")):
+        table.add_column(heading, justify=side, no_wrap=True)  # type: ignore[arg-type]
+    table.add_row("read", f"{total:,}", "")
+    for word in ("removed", "changed", "weighed"):
+        for finder, count in evidence[word].items():
+            if count == 0 and (finder in evidence["changed"] or evidence["settings"]["actions"].get(finder) != "drop"):
+                continue
+            about = FINDERS[finder].about if finder in FINDERS else "as a person said"
+            table.add_row(f"{word}: {about}", f"{count:,}", f"{100 * count / total:.2f} %")
+    if evidence["rejected"]:
+        share = f"{100 * evidence['rejected'] / total:.2f} %"
+        table.add_row("set aside: not readable", f"{evidence['rejected']:,}", share)
+    table.add_row("[bold]kept[/]", f"[bold]{kept:,}[/]", f"{100 * kept / total:.2f} %")
+    return table

@@ -98,7 +98,8 @@ def _sortable(values: pa.ChunkedArray, highest: bool) -> NDArray[Any]:
         known = pc.utf8_trim_whitespace(given).cast(pa.float64()).to_numpy()
     except pa.ArrowInvalid:
         strange = next((value for value in pc.unique(given).to_pylist() if not _is_number(value)), "")
-        if any(_is_number(value) for value in pc.unique(given).slice(0, 1000).to_pylist()):
+        dates = pc.all(pc.match_substring_regex(given, r"^\s*[0-9]{4}([-/.].*)?$")).as_py()  # 2020 beside 2024-02-01
+        if not dates and any(_is_number(value) for value in pc.unique(given).slice(0, 1000).to_pylist()):
             raise InputError(
                 f"keep ranks by a field in which some values are numbers and others are not, such as {strange!r}; "
                 "leave those empty, or rank by another field"

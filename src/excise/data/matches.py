@@ -38,7 +38,7 @@ def reason(finder: str, redundancy: float, partner: str) -> str:
         return f"says much the same as {partner}: the cosine of their vectors is {cosine:.2f}"
     if redundancy == 1:
         return f"has the same words as {partner} but for punctuation or repetition"
-    return f"shares {math.floor(100 * redundancy)} % of its 5-word sequences with {partner}"
+    return f"shares {math.floor(100 * redundancy)} % of the 5-word sequences of both with {partner}"
 
 
 def matches_table(

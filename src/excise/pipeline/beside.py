@@ -17,6 +17,7 @@ from excise.adapters.files.read import Step, read
 from excise.corpus import Corpus
 from excise.data.sketches import Sketch, kept
 from excise.data.threads import Mapped, in_order
+from excise.errors import SettingError
 from excise.journal import Progress, digest_of, fingerprint_of, written_aside
 from excise.pipeline.index import Index
 
@@ -55,6 +56,20 @@ class Beside:
     apply: Path | None = None
     cache: Path | None = None
     mapped: Mapped = in_order
+
+    def check(self, inputs: Inputs) -> None:
+        """Refuse to compare data with themselves.
+
+        Raises:
+            SettingError: A file of `against` is among the data.
+        """
+        data = {one.path.resolve() for one in inputs.files}
+        for one in self.against.files if self.against is not None else ():
+            if one.path.resolve() in data:
+                raise SettingError(
+                    f"against names {one.shown}, which is among the data: all of it would go. Leave it out of the "
+                    "data, for instance by a glob that does not take it in."
+                )
 
     @functools.cached_property
     def told(self) -> dict[str, Any]:

@@ -33,6 +33,17 @@ from excise.pipeline.clean_evidence import evidence_of
 from excise.pipeline.index import Index
 from excise.pipeline.study import REFERENCES, Study, study
 
+#: Which finders look at what is given beside the data.
+_USERS = {
+    "like": ("unlike", "perplexity"),
+    "features": ("outliers", "labels", "values"),
+    "encoder": ("semantic", "outliers", "values"),
+    "vectors": ("semantic", "outliers", "values"),
+    "probabilities": ("labels",),
+    "scorer": ("perplexity",),
+    "threshold": ("near",),
+}
+
 
 @dataclass(frozen=True)
 class CleanResult:
@@ -164,6 +175,15 @@ def clean(
         restore=restore,
         corrupt=corrupt,
     )
+    given: dict[str, Any] = {"like": like, "features": features, "encoder": encoder, "vectors": vectors}
+    given |= {"probabilities": probabilities, "scorer": scorer, "threshold": threshold}
+    _used(choices.finders, given)
+    if within and label is None:
+        raise SettingError("within is set, but no label is named; name the field with the labels.")
+    if against_text is not None and against is None and like is None:
+        raise SettingError(
+            f"against_text is {against_text!r}, but nothing is given to compare with; give against or like."
+        )
     fields = Fields(text, on, id, label, choices.order_field, tuple(features))
     with contextlib.ExitStack() as stack:
         beside = Beside(
@@ -187,6 +207,26 @@ def clean(
         return _cleaned(data, Path(out), fields, choices, beside, allow_large, overwrite, progress)
 
 
+def _fingerprint(inputs: Inputs, fields: Fields, choices: Choices) -> dict[str, Any]:
+    """What the result depends on, but for what is brought beside the data."""
+    return {
+        "command": "clean",
+        "version": __version__,
+        "inputs": {one.name: one.fingerprint for one in inputs.files},
+        "folder": inputs.folder,
+        **choices.as_dict(),
+        **asdict(fields),
+    }
+
+
+def _used(finders: Sequence[str], given: Mapping[str, Any]) -> None:
+    """Raise where something is given that no finder of the run looks at."""
+    for name, value in given.items():
+        if value and not set(finders) & set(_USERS[name]):
+            users = " or ".join(_USERS[name])
+            raise SettingError(f"{name} is given, which only {users} looks at; the finders are {', '.join(finders)}.")
+
+
 def _opened(folder: Path, choices: Choices, fields: Fields, dry: bool) -> Index:
     return Index(folder, choices, {"text": fields.text, "on": fields.on, "label": fields.label}, dry=dry)
 
@@ -202,6 +242,9 @@ def _only_studied(
 ) -> CleanResult:
     """What would be done."""
     inputs = find(data, progress=progress)
+    beside.check(inputs)
+    if beside.index is not None:
+        beside.index.without(digest_of(_fingerprint(inputs, fields, choices)))
     with tempfile.TemporaryDirectory(prefix="excise-") as folder:
         found = study(inputs, Path(folder), fields, choices, beside, just_do, progress)
         return CleanResult(None, {**evidence_of(found, fields, {}, (), found.measured.tables), "status": "dry_run"})
@@ -221,14 +264,8 @@ def _cleaned(
     began = time.monotonic()
     target = Path(os.path.abspath(out))  # noqa: PTH100 - resolve() would follow a linked OUT
     inputs = find(data, without=[target, target.with_name(target.name + ".partial")], progress=progress)
-    fingerprint = {
-        "command": "clean",
-        "version": __version__,
-        "inputs": {one.name: one.fingerprint for one in inputs.files},
-        "folder": inputs.folder,
-        **choices.as_dict(),
-        **asdict(fields),
-    }
+    beside.check(inputs)
+    fingerprint = _fingerprint(inputs, fields, choices)
     run = digest_of(fingerprint)
     if beside.index is not None:
         beside.index.without(run)

@@ -80,6 +80,7 @@ def evidence_of(
         },
         "after": {"records": sum(after.values()), "sources": after},
         "removed": {finder: removed.get(finder, 0) for finder in names},
+        "weighed": dict(sorted(_distinct(decisions.filter(pc.equal(decisions["action"], "weigh")), "finder").items())),
         "changed": {finder: changed[finder] for finder in names if finder in changed},
         "changed_records": pc.count_distinct(changing["id"]).as_py(),
         "rejected": rejected,

@@ -15,6 +15,7 @@ from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from excise.corpus import BATCH, Corpus, Source
@@ -95,13 +96,24 @@ class Index:
         return list(segments)
 
     def without(self, run: str) -> None:
-        """Leave out a segment that this same run added before it was interrupted.
+        """Leave out what this same run added, before it was interrupted or when it is done again.
 
         Args:
             run: Digest of the run's fingerprint, the index left aside.
+
+        Raises:
+            InputError: Other runs have been checked against it since.
         """
-        if self.segments and self.segments[-1]["run"] == self._run(run, self.segments[:-1]):
-            self.segments = self.segments[:-1]
+        for place, segment in enumerate(self.segments):
+            if segment["run"] == self._run(run, self.segments[:place]):
+                if place < len(self.segments) - 1:
+                    raise InputError(
+                        f"these data are in it already, as segment {segment['name']}, and later runs were compared "
+                        "with them. To do them again begin a new index",
+                        self.folder,
+                    )
+                self.segments = self.segments[:place]
+                return
 
     @staticmethod
     def _run(run: str, before: Sequence[Mapping[str, Any]]) -> str:
@@ -140,7 +152,7 @@ class Index:
             written_aside(segment / "view.arrow") as file,
             pa.ipc.new_file(file, BATCH, options=options) as sink,
         ):
-            for batch in _kept(corpus, gone):
+            for batch in _kept(corpus, gone, f"index/{name}/"):
                 sink.write_batch(batch)
                 size += int(np.diff(buffers(batch["text"])[1]).sum())
         for kind in sorted(path.name for path in sketches[0].glob("*.npy")):
@@ -171,12 +183,14 @@ class Index:
         self._let_go()
 
 
-def _kept(corpus: Corpus, gone: NDArray[np.bool_]) -> Iterator[pa.RecordBatch]:
-    """The records that stay, in small batches."""
+def _kept(corpus: Corpus, gone: NDArray[np.bool_], before: str) -> Iterator[pa.RecordBatch]:
+    """The records that stay, in small batches, with something before their ids: other shards have the same."""
     at = 0
     for batch in corpus.batches():
         stay = batch.filter(pa.array(~gone[at : at + len(batch)]))
         at += len(batch)
+        ids = pc.binary_join_element_wise(before, stay["id"], "")
+        stay = stay.set_column(0, BATCH.field("id"), ids)
         _, offsets = buffers(stay["text"])
         first = 0
         while first < len(stay):

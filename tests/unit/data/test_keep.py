@@ -78,7 +78,7 @@ def test_rows_ids_and_sentences():
             "finder": "near",
             "partner": "memory#1",
             "redundancy": 0.999,
-            "reason": "shares 99 % of its 5-word sequences with memory#1",
+            "reason": "shares 99 % of the 5-word sequences of both with memory#1",
             "start": None,
             "stop": None,
             "value": None,

@@ -43,7 +43,7 @@ def test_a_changed_word_is_found_with_its_true_similarity():
             "redundancy": 91 / 101,
             "start": None,
             "stop": None,
-            "reason": "shares 90 % of its 5-word sequences with memory#0",
+            "reason": "shares 90 % of the 5-word sequences of both with memory#0",
             "value": None,
         }
     ]

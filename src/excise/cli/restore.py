@@ -37,6 +37,8 @@ def restore(
         return
     if result.only:
         typer.echo(f"Wrote {result.to}: the data as if {' and '.join(result.only)} had not acted.")
+        for warning in result.warnings:
+            typer.echo(f"note: {warning}")
         return
     same = "the original bit for bit" if result.bitwise else "all its records; the files' bytes may differ"
     files = "1 file" if result.files == 1 else f"{result.files:,} files"

@@ -193,7 +193,7 @@ def _found(name: str, search: Search, step: Step) -> pa.Table:
 
 
 def _write(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
-    with written_aside(path) as file, pa.ipc.new_file(file, schema) as sink:
+    with written_aside(path, durable=False) as file, pa.ipc.new_file(file, schema) as sink:
         for table in tables:
             sink.write_table(table)
 

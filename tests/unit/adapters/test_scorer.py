@@ -24,6 +24,8 @@ def test_scores_equal_one_at_a_time_and_tell_text_from_garbage(shared):
         with torch.inference_mode():
             logits = model.logits(tokens).float()[0, :-1]
         nats = torch.nn.functional.cross_entropy(logits, tokens[0, 1:], reduction="sum")
-        assert bits == pytest.approx(float(nats) / math.log(2) / len(text.encode()), rel=5e-3)  # bfloat16, in other batches
+        assert bits == pytest.approx(
+            float(nats) / math.log(2) / len(text.encode()), rel=5e-3
+        )  # bfloat16, in other batches
     assert found[0] < found[2] + 1 < found[1]
     assert found[3] == 0

@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from excise.adapters import ray as adapter
+from excise.adapters.files import read as reading
+from excise.adapters.files.find import find
+from excise.adapters.files.layouts import Fields
 from excise.data import buckets, exact, minhash
 from excise.data.threads import in_order
 from excise.errors import InputError, MissingExtraError, RunError, SettingError
@@ -85,20 +88,62 @@ def test_items_are_drawn_a_round_at_a_time_and_at_least_eight_are_in_flight(engi
 
 def test_many_finders_give_the_same_bytes_although_workers_die(engine, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # the workers were started elsewhere
-    corpus(Path("data.jsonl"))
+    Path("data").mkdir()
+    lines = corpus(Path("data.jsonl")).read_text().splitlines(keepends=True)
+    for number in range(3):
+        Path("data", f"{number}.jsonl").write_text("".join(lines[number::3]))
     finders = ("exact", "normalised", "quality", "near", "lines", "substrings", "pii")
     settings = {"lines": {"min_documents": 5}, "quality": {"rules": ("gopher",)}}
     whole = {"finders": finders, "settings": settings, "actions": {"quality": "note"}}
-    clean("data.jsonl", "here", **whole)
-    for module, name in ((exact, "_hashed"), (minhash, "_keyed"), (buckets, "_matched")):
+    clean("data", "here", **whole)
+    for module, name in ((reading, "_read_one"), (exact, "_hashed"), (minhash, "_keyed"), (buckets, "_matched")):
         monkeypatch.setattr(module, name, killing_once(getattr(module, name), tmp_path / name))
-    clean("data.jsonl", "there", engine="ray", **whole)
-    assert {path.name for path in tmp_path.glob("_*")} == {"_hashed", "_keyed", "_matched"}
-    for name in ("data/data.jsonl", "ledger/decisions.parquet", "ledger/removed.parquet"):
+    clean("data", "there", engine="ray", **whole)
+    assert {path.name for path in tmp_path.glob("_*")} == {"_read_one", "_hashed", "_keyed", "_matched"}
+    files = [f"data/{number}.jsonl" for number in range(3)]
+    for name in (*files, "ledger/decisions.parquet", "ledger/removed.parquet", "ledger/sources.json"):
         assert Path("here", name).read_bytes() == Path("there", name).read_bytes()
     here, there = (json.loads(Path(out, "evidence.json").read_text()) for out in ("here", "there"))
     assert len(there["found"]) == 7
     assert {**there, "seconds": here["seconds"]} == here
+
+
+def test_what_is_wrong_with_a_source_is_told_as_here(engine, tmp_path):
+    for name in ("a", "b", "c"):
+        corpus(tmp_path / f"{name}.jsonl", 10)
+    for name in ("b", "c"):
+        with (tmp_path / f"{name}.jsonl").open("a") as file:
+            file.write("{\n")
+    said = []
+    for where in ("local", "ray"):
+        with pytest.raises(InputError, match=r"b\.jsonl:15: ") as raised:
+            clean(tmp_path, None, dry_run=True, engine=where)
+        said.append(str(raised.value))
+    assert said[0] == said[1]
+
+
+def test_sources_that_were_read_before_a_kill_are_not_read_again(tmp_path):
+    for name in ("a", "b", "c"):
+        corpus(tmp_path / f"{name}.jsonl", 10)
+    inputs, done, asked = find(tmp_path), {}, []
+
+    def step(name, work, files=()):
+        if name not in done:
+            done[name] = work()
+        return done[name]
+
+    def engine(work, items):
+        for item in items:
+            asked.append(item[0].name)
+            yield work(item)
+
+    first = reading.read(inputs, tmp_path / "views", Fields(), step=step, mapped=engine)
+    assert asked == ["a.jsonl", "b.jsonl", "c.jsonl"]
+    del done["read b.jsonl"], done["read c.jsonl"]
+    again = reading.read(inputs, tmp_path / "views", Fields(), step=step, mapped=engine)
+    assert asked[3:] == ["b.jsonl", "c.jsonl"]
+    alone = reading.read(inputs, tmp_path / "views", Fields())
+    assert first == again == alone
 
 
 def test_relative_paths_of_index_cache_and_references_reach_the_workers(engine, tmp_path, monkeypatch):

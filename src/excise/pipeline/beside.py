@@ -42,6 +42,7 @@ class Beside:
         apply: Such a file with decisions.
         cache: Folder for what is measured, kept after the run; None keeps it for the run only.
         mapped: Engine.
+        cluster: Whether the engine is more than this machine, and reads the files too.
     """
 
     against: Inputs | None = None
@@ -56,6 +57,7 @@ class Beside:
     apply: Path | None = None
     cache: Path | None = None
     mapped: Mapped = in_order
+    cluster: bool = False
 
     def check(self, inputs: Inputs) -> None:
         """Refuse to compare data with themselves.
@@ -109,7 +111,8 @@ def with_references(own: Corpus, beside: Beside, folder: Path, step: Step, progr
     corpus = own
     if beside.against is not None:
         fields = Fields(beside.against_text)
-        other = read(beside.against, folder / "against", fields, step=step, progress=progress)
+        cluster = beside.mapped if beside.cluster else None
+        other = read(beside.against, folder / "against", fields, step=step, mapped=cluster, progress=progress)
         corpus = corpus.beside(other.corpus)
     if beside.index is not None and beside.index.segments:
         corpus = corpus.beside(beside.index.corpus())

@@ -199,6 +199,7 @@ def clean(
             apply=_existing(apply),
             cache=None if cache is None else Path(cache),
             mapped=_engine(engine),
+            cluster=engine != "local",
         )
         if dry_run or (out is None and review is not None):
             return _only_studied(data, fields, choices, beside, progress)

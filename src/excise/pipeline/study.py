@@ -106,7 +106,10 @@ def study(
         step: `Journal.step` to go on where an earlier run stopped.
         progress: Told what goes on.
     """
-    reading = read(inputs, folder / "views", fields, corrupt=choices.corrupt, step=step, progress=progress)
+    cluster = beside.mapped if beside.cluster else None
+    reading = read(
+        inputs, folder / "views", fields, corrupt=choices.corrupt, step=step, mapped=cluster, progress=progress
+    )
     corpus = with_references(reading.corpus, beside, folder, step, progress)
     measured = Measured(corpus, beside, fields, folder)
     material = Material(reading, corpus, beside, measured, folder, progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ from excise.adapters.files.find import Input, Inputs, find
 from excise.adapters.files.layouts import Fields, parsed
 from excise.adapters.files.spans import Block
 from excise.corpus import BATCH, Corpus, Source
+from excise.data.threads import Mapped
 from excise.errors import InputError, SettingError
 from excise.journal import Journal, Progress, silent, written_aside
 
@@ -171,31 +173,39 @@ def read(
     *,
     corrupt: Literal["stop", "reject"] = "stop",
     step: Step = just_do,
+    mapped: Mapped | None = None,
     progress: Progress = silent,
 ) -> Reading:
-    """Read all inputs once; arguments and errors as of `open_corpus`."""
+    """Read all inputs once; arguments and errors as of `open_corpus`.
+
+    With an engine they are read side by side, and progress is told a file at a time. Without, one after another: they
+    are parsed on all cores anyway, and what is wrong with one is told at once.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     total, done = sum(one.size_bytes for one in inputs.files), 0
-    sources, views, rejects, contents = [], [], [], []
-    for index, one in enumerate(inputs.files):
-        view, bad = folder / f"{index:06d}.arrow", folder / f"{index:06d}.rejects.arrow"
-        numbers = folder / f"{index:06d}.features.npy" if fields.features else None
-        files = [view, bad] if numbers is None else [view, bad, numbers]
+    sources, contents = [], []
+    endings = ["arrow", "rejects.arrow", *(["features.npy"] if fields.features else [])]
+    places = [[folder / f"{index:06d}.{ending}" for ending in endings] for index in range(len(inputs.files))]
+    ahead: Iterator[dict[str, Any]] | None = None
+    for index, (one, files) in enumerate(zip(inputs.files, places, strict=True)):
 
-        def work(one: Input = one, files: Sequence[Path] = files, done: int = done) -> dict[str, Any]:
-            return _read_one(one, files, fields, corrupt, lambda n: progress("reading", done + n, total))
+        def work(index: int = index, one: Input = one, done: int = done) -> dict[str, Any]:
+            nonlocal ahead
+            if mapped is None:
+                return _read_one(fields, corrupt, lambda n: progress("reading", done + n, total), (one, places[index]))
+            if ahead is None:  # with all that follow: where one step is done, those after it are done too
+                rest = zip(inputs.files[index:], places[index:], strict=True)
+                ahead = mapped(functools.partial(_read_one, fields, corrupt, _untold), rest)
+            return next(ahead)
 
         result = step(f"read {one.name}", work, files)
         sources.append(Source(**result["source"]))
         contents.append(Content(**result["content"]))
-        views.append(view)
-        rejects.append(bad)
         done += one.size_bytes
         progress("reading", done, total)
-    corpus = Corpus(tuple(sources), tuple(views))
-    reading = Reading(
-        corpus, tuple(rejects), tuple(contents), fields, folder / "features.npy" if fields.features else None
-    )
+    views, rejects = (tuple(files[i] for files in places) for i in (0, 1))
+    numbers = folder / "features.npy" if fields.features else None
+    reading = Reading(Corpus(tuple(sources), views), rejects, tuple(contents), fields, numbers)
     if not any(source.records for source in sources):
         _refuse_empty(reading, inputs)
     if fields.id is not None:
@@ -214,11 +224,16 @@ def _gather(parts: Sequence[tuple[Path, int, Sequence[str], str]], path: Path) -
         features.gather(parts, file)
 
 
+def _untold(size_bytes: int) -> None:
+    """Where nobody listens."""
+
+
 def _read_one(
-    one: Input, files: Sequence[Path], fields: Fields, corrupt: str, told: Callable[[int], None]
+    fields: Fields, corrupt: str, told: Callable[[int], None], item: tuple[Input, Sequence[Path]]
 ) -> dict[str, Any]:
-    view, rejects, *numbers = files
-    on_disk, content = _Counted(told), _Counted(lambda size_bytes: None)
+    """Read one input into its files."""
+    one, (view, rejects, *numbers) = item
+    on_disk, content = _Counted(told), _Counted(_untold)
     columns_of = one.format in columnar.FORMATS or one.format == saved.BESIDE
     found: Iterable[tuple[Block, Columns, Layout]] = ()
     if one.format in columnar.FORMATS:

@@ -37,6 +37,8 @@ CALIBRATE = "tests/unit/weights/test_calibrate.py"
 OBS = "tests/unit/weights/test_obs.py"
 MINHASH = "tests/unit/data/test_minhash.py"
 NEAR = "tests/unit/data/test_near.py"
+LINES = "tests/unit/data/test_lines.py"
+SUBSTRINGS = "tests/unit/data/test_substrings.py"
 LOOP = "tests/unit/training/test_loop.py"
 EMBED = "tests/unit/data/test_embed.py"
 OUTLIERS = "tests/unit/data/test_outliers.py"
@@ -405,6 +407,41 @@ MUTANTS = [
         "(1 - similarity**rows) ** bands",
         "(1 + similarity**rows) ** bands",
         f"{MINHASH}::test_the_default_shape_follows_from_the_threshold",
+    ),
+    Mutant(
+        "MinHash: a pair five deviations below is not read",
+        "data/buckets.py",
+        "(threshold - 5 * math.sqrt",
+        "(threshold + 5 * math.sqrt",
+        f"{NEAR}::test_a_pair_five_deviations_below_is_left_out",
+    ),
+    Mutant(
+        "tokens: eight bytes more",
+        "data/kernels.py",
+        "(h ^ eight) * _BASE",
+        "(h | eight) * _BASE",
+        "tests/property/data/test_deduplication_laws.py::test_shingle_sets_equal_the_oracle",
+    ),
+    Mutant(
+        "boilerplate: so many records hold it",
+        "data/lines.py",
+        "often = starts[counts >= least]",
+        "often = starts[counts > least]",
+        f"{LINES}::test_a_notice_goes_from_all_but_the_first",
+    ),
+    Mutant(
+        "winnowing: bytes of a fingerprint",
+        "data/substrings.py",
+        "settings.shortest // 3)",
+        "settings.shortest // 4)",
+        f"{SUBSTRINGS}::test_the_defaults_are_one_measure",
+    ),
+    Mutant(
+        "substrings: of a period the first stays",
+        "data/substring_kernels.py",
+        "a - before + longest",
+        "a - before - longest",
+        "tests/property/data/test_substring_laws.py::test_of_a_period_as_much_stays_as_a_repeat_is_long",
     ),
     Mutant(
         "learning rate: cosine",

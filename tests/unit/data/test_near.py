@@ -358,3 +358,16 @@ def test_a_chain_of_neighbours_comes_to_rest(step, monkeypatch):
     monkeypatch.setattr(buckets.Nodes, "anchors", lambda nodes: rounds.append(1) or anchors(nodes))
     assert sorted({*range(300)} - {*gone(texts)}) == staying
     assert len(rounds) < 40
+
+
+@pytest.mark.parametrize(("equal", "filled", "kept"), [(72, 120, True), (71, 120, False), (71, 99, True)])
+def test_a_pair_five_deviations_below_is_left_out(equal, filled, kept):
+    """0.8 - 5 sqrt(0.8 * 0.2 / 100) = 0.6: 72 of 120 values; of signatures less full nothing is said."""
+    rough = np.zeros((3, 121), np.uint8)
+    rough[1, equal:120], rough[2, :120] = 1, 2
+    rough[:, 120] = filled, 120, 120
+    members, bounds = buckets.likely(rough, np.array([0, 1]), np.array([0, 2]), 0.8)
+    assert members.tolist() == ([0, 1] if kept else [])
+    assert bounds.tolist() == ([0, 2] if kept else [0])
+    members, bounds = buckets.likely(rough, np.array([1, 2, 0, 1, 2]), np.array([0, 2, 5]), 0.8)
+    assert members.tolist() == ([0, 1] if kept and filled == 120 else [0, 1, 2] if kept else [])

@@ -114,7 +114,7 @@ def likely(
 
     least = minhash.BINS * (threshold - 5 * math.sqrt(threshold * (1 - threshold) / _FULL))
     keep = np.empty(len(members), np.bool_)
-    set_kernels.likely(rough, members, bounds, _ALL_PAIRS, _FULL, math.ceil(least), keep)
+    set_kernels.likely(rough, members, bounds, _ALL_PAIRS, _FULL, math.ceil(least - 1e-9), keep)
     ends = np.append(0, np.cumsum(keep))[bounds]
     return members[keep], np.unique(ends)
 

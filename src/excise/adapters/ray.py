@@ -30,8 +30,8 @@ Result = TypeVar("Result")
 #: Blocks that are given to Ray at once: at least so many, and so many a core, for all must be done before more are
 #: drawn. At least 8 are to be in flight.
 _BLOCKS, _BLOCKS_A_CORE = 64, 4
-#: Most items of a block, once there were more than a first round of blocks with one each: a block costs Ray 5 to 15
-#: ms, whatever is in it.
+#: Most items of a block, once there were more than a first round of blocks with one each: a block costs Ray 10
+#: to 20 ms on two cores, whatever is in it.
 _ITEMS = 8
 #: Times that a block is done again whose worker died; Ray Data would go on forever.
 _RETRIES = 3

@@ -117,7 +117,7 @@ def histogram(measure: Measure) -> dict[str, Any] | None:
             edges[np.argmin(np.abs(edges - limit))] = limit
         edges = np.unique(edges)
     if low == high:
-        edges = np.array([low, low + 1.0])
+        edges = np.array([low, low + max(1.0, abs(low) / 100)])  # apart in the digits that are told, too
     counts = np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0]
     return {
         "edges": [_rounded(edge) for edge in edges],

@@ -71,7 +71,8 @@ def units(text: str, protected: Iterable[Span] = ()) -> Units:
     long = np.diff(cuts) > 1
     if long.any():  # a blank under a mark is no blank; CR LF is one
         kinds = np.where(long & (kinds == SPACE) & (numbers != ord("\r")), np.uint8(OTHER), kinds)
-    free = np.ones(len(firsts), np.bool_)
+    marks = [n for n in np.unique(numbers).tolist() if unicodedata.category(chr(n))[0] == "M"]
+    free = ~np.isin(numbers, marks)  # a mark without its letter would take the one before it in another place
     for start, stop in protected:
         free[max(0, np.searchsorted(cuts, start, "right") - 1) : np.searchsorted(cuts, stop)] = False
     return Units(text, cuts, kinds, free)

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from excise.corpus import Corpus
 from excise.data import text
 from excise.data.matches import chunked, matches_table
+from excise.data.opened import Opened
 from excise.data.sketches import Sketch, unkept
 from excise.data.threads import Mapped, in_order
 from excise.journal import Progress, silent
 
 _SLICE_BYTES = 1 << 22
-_COMPARE_BYTES = 1 << 23
+_COMPARE_BYTES, _TABLE_ROWS = 1 << 23, 1 << 16
 _SORTED_AT_ONCE = 1 << 20
 #: Odd, so that groups never share the upper half of a key by accident.
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
@@ -60,9 +61,14 @@ def find(
     first, again = _groups(keys)
     sizes = (keys[first, 2] + keys[again, 2]).astype(np.int64)
     del keys
-    none = [(0, 0)] if len(again) == 0 else []  # a table without rows is still a table
-    for start, stop in [*none, *chunked(sizes, _COMPARE_BYTES)]:
-        yield _verified(corpus, name, first[start:stop], again[start:stop])
+    chunks = ((first[start:stop], again[start:stop]) for start, stop in chunked(sizes, _COMPARE_BYTES))
+    same = np.concatenate(
+        [np.zeros(0, np.bool_), *mapped(functools.partial(_equal, Opened(corpus), normalised), chunks)]
+    )
+    first, again = first[same], again[same]
+    for start in range(0, max(1, len(again)), _TABLE_ROWS):  # a table without rows is still a table
+        rows = slice(start, start + _TABLE_ROWS)
+        yield matches_table(corpus, name, again[rows], first[rows], np.ones(len(again[rows])))
 
 
 def view(texts: pa.Array, normalised: bool) -> pa.Array:
@@ -117,11 +123,8 @@ def _repeated(keys: NDArray[np.uint64]) -> Iterator[NDArray[np.int64]]:
             yield places[np.append(same, False) | np.append(False, same)]
 
 
-def _verified(corpus: Corpus, name: str, first: NDArray[np.int64], again: NDArray[np.int64]) -> pa.Table:
-    """FINDINGS for those pairs that are equal byte for byte."""
-    positions = np.unique(np.concatenate([first, again]))
-    found = text.records_at(corpus, positions, ["text"])["text"]
-    texts = view(found, name == "normalised")
-    there, here = pa.array(np.searchsorted(positions, first)), pa.array(np.searchsorted(positions, again))
-    kept = pc.equal(texts.take(here), texts.take(there)).to_numpy(zero_copy_only=False)
-    return matches_table(corpus, name, again[kept], first[kept], np.ones(int(kept.sum())))
+def _equal(opened: Opened, normalised: bool, pairs: tuple[NDArray[np.int64], NDArray[np.int64]]) -> NDArray[np.bool_]:
+    """Which pairs of records are equal byte for byte."""
+    one, other = (view(opened.at(positions), normalised) for positions in pairs)
+    equal: NDArray[np.bool_] = pc.equal(one, other).to_numpy(zero_copy_only=False)
+    return equal

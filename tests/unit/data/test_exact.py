@@ -66,3 +66,13 @@ def test_sentences_name_the_partner():
     assert raw["reason"].to_pylist() == ["has the same text as memory#0"]
     assert folded["reason"].to_pylist()[1] == "has the same text as memory#0 but for case, white space and Unicode form"
     assert set(folded["finder"].to_pylist()) == {"normalised"}
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+def test_many_keys_are_sorted_in_parts_and_told_in_tables(normalised, monkeypatch):
+    texts = [f"text {i % 70}" for i in range(200)] + ["TEXT 3"]
+    whole = pairs(texts, normalised=normalised)
+    assert len(whole) == 130 + normalised
+    monkeypatch.setattr(exact, "_SORTED_AT_ONCE", 10)
+    monkeypatch.setattr(exact, "_TABLE_ROWS", 7)
+    assert pairs(texts, normalised=normalised) == whole

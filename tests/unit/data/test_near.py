@@ -371,3 +371,10 @@ def test_a_pair_five_deviations_below_is_left_out(equal, filled, kept):
     assert bounds.tolist() == ([0, 2] if kept else [0])
     members, bounds = buckets.likely(rough, np.array([1, 2, 0, 1, 2]), np.array([0, 2, 5]), 0.8)
     assert members.tolist() == ([0, 1] if kept and filled == 120 else [0, 1, 2] if kept else [])
+
+
+def test_many_keys_are_sorted_in_parts(large, monkeypatch):
+    expected = found(large)
+    monkeypatch.setattr(buckets, "_SORTED_AT_ONCE", 10)
+    assert found(large).equals(expected)
+    assert expected.num_rows == 100

@@ -185,6 +185,17 @@ def test_a_file_that_a_machine_does_not_see_is_the_users_to_mend(engine, tmp_pat
         list(engine(lambda name: Path(name).read_bytes(), [str(tmp_path / "nowhere.arrow")]))
 
 
+def test_reading_makes_no_folder_that_a_run_has_given_up(tmp_path):
+    corpus(tmp_path / "data.jsonl", 10)
+    item = (
+        find(tmp_path / "data.jsonl").files[0],
+        [tmp_path / "gone" / "0.arrow", tmp_path / "gone" / "0.rejects.arrow"],
+    )
+    with pytest.raises(FileNotFoundError):
+        reading._read_one(Fields(), "stop", lambda size_bytes: None, item)
+    assert not (tmp_path / "gone").exists()
+
+
 def test_another_version_on_a_machine_is_refused(engine, monkeypatch):
     monkeypatch.setattr(adapter, "__version__", "0.0.1")
     with pytest.raises(RunError, match=r"has Excise .*, the run has 0\.0\.1"):

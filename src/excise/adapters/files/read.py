@@ -233,6 +233,7 @@ def _read_one(
 ) -> dict[str, Any]:
     """Read one input into its files."""
     one, (view, rejects, *numbers) = item
+    view.parent.stat()  # raises where a machine of a cluster does not see the folder, or the run has been given up
     on_disk, content = _Counted(told), _Counted(_untold)
     columns_of = one.format in columnar.FORMATS or one.format == saved.BESIDE
     found: Iterable[tuple[Block, Columns, Layout]] = ()

@@ -136,6 +136,7 @@ class Clean(_Stage):
     review: str | None = Field(None, description="A csv to write what is proposed to.")
     apply: str | None = Field(None, description="Such a csv with a person's decisions.")
     cache: str | None = Field(None, description="Folder where measurements are kept.")
+    memory: str | None = Field(None, description="Most memory to take, such as 1GB, beside mapped files.")
     engine: Literal["local", "ray"] = Field("local", description="Where the work is done.")
     restore: Literal["bytes", "content"] = Field("bytes", description="What can be restored, at what price.")
     corrupt: Literal["stop", "reject"] = Field("stop", description="What to do with records that cannot be read.")

@@ -222,6 +222,8 @@ def test_a_person_in_the_loop(here, capsys):
         (["--action", "near=cut"], "action is 'cut' for near; it must be one of drop, weigh, note"),
         (["--action", "near"], "expected FINDER=ACTION"),
         (["--per-cluster", "0"], "per_cluster is 0"),
+        (["--memory", "much"], "expected a size such as 800MB or 4GB"),
+        (["--memory", "10MB"], "2 records take 315 MB on one core"),
         (["--engine", "spark"], "engine is 'spark'; it must be local or ray"),
         (["--finders", "semantic", "--encoder", "nowhere"], "no such file or directory"),
         (["--like", "d.jsonl"], "like is given, which only unlike or perplexity looks at"),
@@ -249,3 +251,12 @@ def test_copies_that_stay_are_looked_at_like_all_others(here):
     kept = rows_of("out/data/d.jsonl")
     assert len(kept) == 10
     assert [notice in row["text"] for row in kept] == [True] + [False] * 9
+
+
+def test_a_limit_on_memory_changes_nothing_else(here):
+    rng = random.Random(8)
+    rows = [{"text": prose(rng)} for _ in range(30)]
+    write("d.jsonl", rows + rows[:9])
+    assert main(["clean", "d.jsonl", "-o", "all"]) == 0
+    assert main(["clean", "d.jsonl", "-o", "few", "--memory", "400MB"]) == 0
+    assert Path("few/ledger/decisions.parquet").read_bytes() == Path("all/ledger/decisions.parquet").read_bytes()

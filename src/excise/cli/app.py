@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 a goal missed or a run failed; 2 the user's mistake; 130 i
 from __future__ import annotations
 
 import errno
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -59,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    gc.set_threshold(50_000, 20, 20)  # libraries make many objects as they load, and none of them is garbage
     try:
         app(args=list(sys.argv[1:] if arguments is None else arguments), prog_name="excise")
     except SystemExit as stop:

@@ -108,6 +108,10 @@ def clean(
     engine: Annotated[
         str, typer.Option("--engine", help="local, or ray: the cluster of RAY_ADDRESS, or a Ray on this machine.")
     ] = "local",
+    memory: Annotated[
+        str | None,
+        typer.Option("--memory", help="Most memory to take, such as 1GB, beside mapped files."),
+    ] = None,
     restore: Annotated[
         str,
         typer.Option(
@@ -178,6 +182,7 @@ def clean(
             apply=apply,
             cache=cache,
             engine=engine,
+            memory=memory,
             restore=restore,  # type: ignore[arg-type]  # checked by the verb
             corrupt=corrupt,  # type: ignore[arg-type]
             allow_large=allow_large,

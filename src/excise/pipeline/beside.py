@@ -42,6 +42,7 @@ class Beside:
         apply: Such a file with decisions.
         cache: Folder for what is measured, kept after the run; None keeps it for the run only.
         mapped: Engine.
+        memory_bytes: Limit on heap and anonymous maps, kept by working on fewer cores; None works on all.
         cluster: Whether the engine is more than this machine, and reads the files too.
     """
 
@@ -57,6 +58,7 @@ class Beside:
     apply: Path | None = None
     cache: Path | None = None
     mapped: Mapped = in_order
+    memory_bytes: int | None = None
     cluster: bool = False
 
     def check(self, inputs: Inputs) -> None:

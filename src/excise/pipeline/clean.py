@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -107,6 +108,7 @@ def clean(
     apply: str | Path | None = None,
     cache: str | Path | None = None,
     engine: str = "local",
+    memory: str | None = None,
     restore: Literal["bytes", "content"] = "bytes",
     corrupt: Literal["stop", "reject"] = "stop",
     allow_large: bool = False,
@@ -146,6 +148,8 @@ def clean(
         apply: Such a file with decisions; they go before what Excise would do, and are kept in the ledger.
         cache: Folder where what is measured is kept, so that a run with other thresholds does not measure it again.
         engine: 'local', all cores of this machine; or 'ray', the cluster that RAY_ADDRESS names, or a local one.
+        memory: Limit on heap and anonymous maps, such as '1GB', kept by working on fewer cores; files that are mapped
+            do not count.
         restore: 'bytes': the original comes back bit for bit; 'content': its records do, and compressed files cost
             no copy of the original.
         corrupt: 'stop' at a record that cannot be read, or 'reject' it into the ledger.
@@ -199,6 +203,7 @@ def clean(
             apply=_existing(apply),
             cache=None if cache is None else Path(cache),
             mapped=_engine(engine),
+            memory_bytes=_bytes(memory, engine),
             cluster=engine != "local",
         )
         if dry_run or (out is None and review is not None):
@@ -291,6 +296,20 @@ def _cleaned(
             beside.index.add(run, own, found.gone_mask(), sketches)
         journal.finish()
     return CleanResult(out, evidence, skipped)
+
+
+def _bytes(given: str | None, engine: str) -> int | None:
+    """A size as a number of bytes."""
+    if given is None:
+        return None
+    found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([KMG]?)B?\s*", given, re.IGNORECASE)
+    if found is None:
+        raise SettingError(f"memory is {given!r}; expected a size such as 800MB or 4GB.")
+    if engine != "local":
+        raise SettingError(
+            f"memory is {given!r} beside engine {engine}; a cluster has limits of its own. Leave it out."
+        )
+    return int(float(found[1]) * {"": 1, "K": 1e3, "M": 1e6, "G": 1e9}[found[2].upper()])
 
 
 def _engine(name: str) -> Mapped:

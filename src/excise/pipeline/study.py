@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from excise.adapters.files.find import Inputs
 from excise.adapters.files.layouts import Fields
 from excise.adapters.files.read import Reading, Step, numbered, read
 from excise.corpus import Corpus
-from excise.data import decide, keep, rails, review, review_form
+from excise.data import decide, keep, memory, rails, review, review_form
 from excise.data.text import records_at
+from excise.data.threads import in_order
 from excise.errors import SettingError
 from excise.finding import FINDINGS
 from excise.journal import Progress, written_aside
@@ -111,6 +113,9 @@ def study(
         inputs, folder / "views", fields, corrupt=choices.corrupt, step=step, mapped=cluster, progress=progress
     )
     corpus = with_references(reading.corpus, beside, folder, step, progress)
+    if beside.memory_bytes is not None:
+        cores = memory.cores_for(beside.memory_bytes, len(corpus))
+        beside = replace(beside, mapped=partial(in_order, cores=cores))
     measured = Measured(corpus, beside, fields, folder)
     material = Material(reading, corpus, beside, measured, folder, progress)
     path = folder / "decisions.arrow"

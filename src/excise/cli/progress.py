@@ -61,7 +61,7 @@ def _lines() -> Progress:
         if job not in last:
             last[job], began[job] = now, (now, done)
             print(f"{label} ...", file=sys.stderr, flush=True)  # noqa: T201 - this is what the file is for
-        elif total and now - last[job] >= 10:
+        elif total and done < total and now - last[job] >= 10:
             last[job] = now
             first, before = began[job]
             speed = (done - before) / (now - first)

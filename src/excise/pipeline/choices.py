@@ -39,6 +39,10 @@ class Choices:
     def __post_init__(self) -> None:
         object.__setattr__(self, "order_field", keep.parsed(self.keep)[1])
 
+    def thresholds(self) -> dict[str, float]:
+        """By finder, the redundancy from which it finds; 0 where it has no threshold."""
+        return {name: getattr(chosen, "threshold", None) or 0.0 for name, chosen in self.settings.items()}
+
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
         return {

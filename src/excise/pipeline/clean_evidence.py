@@ -61,7 +61,6 @@ def evidence_of(
     warnings = [*study.warnings, *_notes(study, rejected, skipped)]
     if study.stop is not None and not written:
         warnings.append(f"A run would stop here: {study.stop}")
-    thresholds = {name: getattr(chosen, "threshold", None) or 0.0 for name, chosen in choices.settings.items()}
     own = study.findings.filter(pc.greater_equal(study.findings["position"], corpus.first_own))
     evidence: dict[str, Any] = {
         "schema_version": 1,
@@ -87,7 +86,7 @@ def evidence_of(
         "warnings": warnings,
         **_agreement(own, corpus, names),
         "sources": _by_source(before, dropped, changing, decisions),
-        "clusters": clean_samples.clusters(dropped, corpus, {"near": 0.8, "semantic": 0.9, **thresholds}),
+        "clusters": clean_samples.clusters(dropped, corpus, {"near": 0.8, "semantic": 0.9, **choices.thresholds()}),
         "samples": clean_samples.samples(own, corpus, choices.actions),
         "distributions": distributions(own, tables, choices.settings, corpus.first_own),
         "similarities": _similarities(study, dropped),

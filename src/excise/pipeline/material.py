@@ -16,6 +16,7 @@ from excise.adapters.files.read import Reading, read
 from excise.corpus import Corpus
 from excise.data import embed
 from excise.data.classify import Probabilities
+from excise.data.threads import Mapped
 from excise.journal import Progress
 from excise.pipeline.beside import Beside, Measured
 
@@ -28,6 +29,7 @@ class Material:
         corpus: They, with their references.
         beside: What was brought.
         measured: Where it is kept.
+        mapped: Engine.
         folder: For the target's views.
         progress: Told what goes on.
     """
@@ -38,11 +40,12 @@ class Material:
         corpus: Corpus,
         beside: Beside,
         measured: Measured,
+        mapped: Mapped,
         folder: Path,
         progress: Progress,
     ) -> None:
         self._reading, self._corpus, self._beside, self._measured = reading, corpus, beside, measured
-        self._folder, self._progress = folder, progress
+        self._mapped, self._folder, self._progress = mapped, folder, progress
         self._target: Corpus | None = None
 
     def target(self) -> Corpus | None:
@@ -84,7 +87,7 @@ class Material:
 
                 embed.vectors(corpus, path, settings, encoder=encoder(model), progress=progress)
             else:
-                embed.vectors(corpus, path, settings, mapped=self._beside.mapped, progress=progress)
+                embed.vectors(corpus, path, settings, mapped=self._mapped, progress=progress)
 
         source = given or model
         depends = asdict(settings) if source is None else {"from": self._source()}

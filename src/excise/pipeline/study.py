@@ -113,11 +113,11 @@ def study(
         inputs, folder / "views", fields, corrupt=choices.corrupt, step=step, mapped=cluster, progress=progress
     )
     corpus = with_references(reading.corpus, beside, folder, step, progress)
+    mapped = beside.mapped
     if beside.memory_bytes is not None:
-        cores = memory.cores_for(beside.memory_bytes, len(corpus))
-        beside = replace(beside, mapped=partial(in_order, cores=cores))
+        mapped = partial(in_order, cores=memory.cores_for(beside.memory_bytes, len(corpus)))
     measured = Measured(corpus, beside, fields, folder)
-    material = Material(reading, corpus, beside, measured, folder, progress)
+    material = Material(reading, corpus, beside, measured, mapped, folder, progress)
     path = folder / "decisions.arrow"
     rank = keep.ranks(corpus, choices.keep)
     group = _labels(corpus) if choices.within else None
@@ -137,7 +137,7 @@ def study(
             folder=folder,
             measured=measured,
             material=material,
-            mapped=beside.mapped,
+            mapped=mapped,
             progress=progress,
             warn=told.append,
         )
@@ -157,8 +157,7 @@ def study(
     _refuse_what_cannot_be_changed(reading, decided)
     checked = rails.guard(decided, reading.corpus, [content.blank for content in reading.contents])
     if beside.review is not None:
-        thresholds = {name: getattr(chosen, "threshold", None) or 0.0 for name, chosen in choices.settings.items()}
-        review_file.write(beside.review, review_form.proposals(decided, corpus, thresholds))
+        review_file.write(beside.review, review_form.proposals(decided, corpus, choices.thresholds()))
     whole = _with_rejects(reading, decided)
     return Study(reading, corpus, measured, choices, findings, whole, (*checked.warnings, *told), checked.stop)
 
